@@ -1,0 +1,254 @@
+#include "job/checks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job/text.h"
+#include "job/zipname.h"
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+static const char *echo(const char *text, char shown[ECHO_MAX])
+{
+    text_echo(text, shown, ECHO_MAX);
+    return shown;
+}
+
+static bool only(const char *text, const char *characters)
+{
+    return text[strspn(text, characters)] == '\0';
+}
+
+/* Digits only, from least to most; else `out` is untouched. */
+static bool whole(const char *text, int64_t least, int64_t most, int64_t *out)
+{
+    if (!*text || !only(text, DIGITS) || strlen(text) > 15)
+        return false;
+    int64_t value = strtoll(text, NULL, 10);
+    if (value < least || value > most)
+        return false;
+    *out = value;
+    return true;
+}
+
+void check_v(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    if (!str_is(text, "1"))
+        rules_fault(r, id, "E23", "`%s` is not known; allowed: 1", echo(text, shown));
+}
+
+void check_action(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    struct message *m = r->m;
+    if (str_is(text, "train") || str_is(text, "status")) {
+        m->action = str_is(text, "train") ? ACTION_TRAIN : ACTION_STATUS;
+        return;
+    }
+    m->action = text_distance(text, "train") <= 2 ? ACTION_TRAIN : text_distance(text, "status") <= 2 ? ACTION_STATUS : ACTION_NONE;
+    rules_fault(r, id, "E22", "`%s` is not known; allowed: train, status", echo(text, shown));
+}
+
+void check_zip(struct reading *r, enum rule_id id, const char *text)
+{
+    if (zipname_valid(text)) {
+        str_copy(r->m->request.zip, ZIP_MAX, text);
+        return;
+    }
+    struct zipname_fault fault = {0};
+    zipname_judge(text, &fault);
+    str_copy(r->m->corrected_zip, ZIP_MAX, fault.meant);
+    rules_fault(r, id, fault.code, "%s; send e.g. `%s`", fault.text, fault.meant);
+}
+
+void check_sha256(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    if (strlen(text) != 64 || !only(text, DIGITS "abcdefABCDEF")) {
+        rules_fault(r, id, "E21", "`%s` is not a sha256; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+        return;
+    }
+    str_copy(r->m->request.dataset_sha256, sizeof r->m->request.dataset_sha256, text);
+    str_lower(r->m->request.dataset_sha256);
+}
+
+bool rules_job_id(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && len < JOB_ID_MAX && only(text, LOWER UPPER DIGITS "._-") && !strchr("._-", text[0]) && text[len - 1] != '.' &&
+           !strstr(text, "..") && !str_is_nocase(text, "nothing") && !str_is_nocase(text, "auto");
+}
+
+void check_job_id(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    struct request *q = &r->m->request;
+    if (!rules_job_id(text)) {
+        const char *code = only(text, LOWER UPPER DIGITS "._-") ? "E10" : "E13";
+        rules_fault(r, id, code, "`%s` is not a job_id; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+        return;
+    }
+    if (r->m->action == ACTION_STATUS) {
+        str_copy(r->m->status_job_id, JOB_ID_MAX, text);
+        str_lower(r->m->status_job_id);
+        return;
+    }
+    str_copy(q->job_name, JOB_ID_MAX, text);
+    str_copy(q->job_id, JOB_ID_MAX, text);
+    str_lower(q->job_id);
+    q->job_id_given = true;
+}
+
+/* The next size of a comma list, trimmed; false at the end. */
+static bool next_size(const char **list, char size[70])
+{
+    while (**list && strchr(", \t", **list))
+        (*list)++;
+    size_t len = strcspn(*list, ", \t");
+    snprintf(size, 70, "%.*s", (int)(len < 69 ? len : 69), *list);
+    *list += len;
+    return len > 0;
+}
+
+static const char *without_family(const char *size)
+{
+    return strncasecmp(size, "Standard_", strlen("Standard_")) == 0 ? size + strlen("Standard_") : size;
+}
+
+void check_vm_size(struct reading *r, enum rule_id id, const char *text)
+{
+    const char *list = r->defaults->vm_sizes && *r->defaults->vm_sizes ? r->defaults->vm_sizes : r->defaults->vm_size;
+    char size[70], nearest[70] = "", shown[ECHO_MAX];
+    int best = 1000;
+    for (const char *p = list ? list : ""; next_size(&p, size);) {
+        int far = str_is_nocase(size, text) ? -1 : text_distance(without_family(size), without_family(text));
+        if (far < best) {
+            best = far;
+            str_copy(nearest, sizeof nearest, size);
+        }
+    }
+    if (best < 0) {
+        str_copy(r->m->request.vm_size, sizeof r->m->request.vm_size, nearest);
+        return;
+    }
+    if (nearest[0])
+        str_copy(r->m->request.vm_size, sizeof r->m->request.vm_size, nearest);
+    rules_fault(r, id, "E05", "`%s` is not allowed here; nearest allowed: `%s`; allowed: %.150s", echo(text, shown), nearest,
+                list ? list : "");
+}
+
+void check_max_hours(struct reading *r, enum rule_id id, const char *text)
+{
+    char *end = NULL, shown[ECHO_MAX];
+    double hours = only(text, DIGITS ".") ? strtod(text, &end) : -1;
+    int32_t most = r->defaults->max_job_minutes;
+    bool number = end && *end == '\0';
+    if (number && hours >= 0.5 && hours <= 48 && hours * 60 <= most + 0.5) {
+        r->m->request.max_minutes = (int32_t)(hours * 60 + 0.5);
+        return;
+    }
+    if (number)
+        r->m->request.max_minutes = hours < 0.5 ? 30 : most < 48 * 60 ? most : 48 * 60;
+    rules_fault(r, id, "E18", "`%s` is not allowed; allowed: a number from 0.5 to %g", echo(text, shown),
+                (most < 48 * 60 ? most : 48 * 60) / 60.0);
+}
+
+void check_epochs(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    int64_t epochs = 0, most = r->defaults->epochs_max;
+    if (whole(text, 1, most, &epochs)) {
+        r->m->request.epochs = (int32_t)epochs;
+        return;
+    }
+    rules_fault(r, id, "E07", "`%s` is not allowed; allowed: a whole number from 1 to %d, digits only", echo(text, shown), (int)most);
+}
+
+void check_task(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    int64_t number = 0;
+    enum task task = whole(text, TASK_CLASSIFICATION, TASK_INSTANCE_SEGMENTATION, &number) ? (enum task)number : task_parse(text);
+    if (task != TASK_NONE)
+        r->m->request.task = task;
+    else
+        rules_fault(r, id, "E08", "`%s` is not known; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+}
+
+void check_model(struct reading *r, enum rule_id id, const char *text)
+{
+    static const int most[] = {0, 4, 3, 2};
+    char shown[ECHO_MAX];
+    int64_t model = 0;
+    enum task task = r->m->request.task;
+    if (whole(text, 1, most[task], &model))
+        r->m->request.model = (int32_t)model;
+    else
+        rules_fault(r, id, "E08", "`%s` is not allowed; allowed for %s (%d): 1 to %d", echo(text, shown), task_name(task), (int)task,
+                    most[task]);
+}
+
+void check_continue(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX], *to = r->m->request.continue_from;
+    if (str_is_nocase(text, "nothing"))
+        return;
+    if (!rules_job_id(text) && !str_is_nocase(text, "auto")) {
+        rules_fault(r, id, "E09", "`%s` is not a job_id; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+        return;
+    }
+    str_copy(to, JOB_ID_MAX, text);
+    str_lower(to);
+}
+
+void check_line(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX], *line = r->m->request.line;
+    size_t len = strlen(text);
+    if (len < LINE_MAX_ && only(text, LOWER UPPER DIGITS "-") && text[0] != '-' && text[len - 1] != '-') {
+        str_copy(line, LINE_MAX_, text);
+        str_lower(line);
+        return;
+    }
+    rules_fault(r, id, "E19", "`%s` is not a line; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+}
+
+void check_split_train(struct reading *r, enum rule_id id, const char *text)
+{
+    char *end = NULL, shown[ECHO_MAX];
+    double part = only(text, DIGITS ".") ? strtod(text, &end) : -1;
+    if (end && *end == '\0' && part >= 0.5 && part <= 0.95)
+        r->m->request.split_train = part;
+    else
+        rules_fault(r, id, "E20", "`%s` is not allowed; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+}
+
+void check_split_seed(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    if (!whole(text, 0, INT32_MAX, &r->m->request.split_seed))
+        rules_fault(r, id, "E20", "`%s` is not allowed; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+}
+
+void check_split_group(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    if (str_is(text, "video") || str_is(text, "none"))
+        r->m->request.split_video = str_is(text, "video");
+    else
+        rules_fault(r, id, "E20", "`%s` is not known; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+}
+
+void check_words(struct reading *r, enum rule_id id, const char *text)
+{
+    struct request *q = &r->m->request;
+    char *to = id == RULE_NOTE ? q->note : q->requested_by;
+    size_t size = id == RULE_NOTE ? sizeof q->note : sizeof q->requested_by;
+    str_copy(to, size, text);
+    if (strlen(text) >= size)
+        rules_fault(r, id, "E24", "%zu bytes of text; allowed: at most %zu", strlen(text), size - 1);
+}

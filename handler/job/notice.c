@@ -1,0 +1,184 @@
+#include "job/notice.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+/* "42 min", "3 h 05 min", "less than a minute" */
+static void add_duration(struct str *to, int64_t seconds)
+{
+    long long minutes = (long long)(seconds > 0 ? seconds : 0) / 60;
+
+    if (minutes == 0)
+        str_add(to, "less than a minute");
+    else if (minutes < 60)
+        str_addf(to, "%lld min", minutes);
+    else
+        str_addf(to, "%lld h %02lld min", minutes / 60, minutes % 60);
+}
+
+static void add_hours(struct str *to, int32_t minutes)
+{
+    if (minutes % 60 == 0)
+        str_addf(to, "%d", minutes / 60);
+    else
+        str_addf(to, "%.1f", minutes / 60.0);
+}
+
+static void add_accepted(const struct record *rec, struct str *to)
+{
+    const struct request *r = &rec->request;
+
+    str_addf(to, "Job `%s` is accepted: `%s`, %s, %d epochs on a %s, at most ", r->job_name, r->zip, task_name(r->task), r->epochs, r->vm_size);
+    add_hours(to, r->max_minutes);
+    str_add(to, " hours once started");
+    if (rec->parent_name[0] != '\0')
+        str_addf(to, ", going on from `%s`", rec->parent_name);
+    if (r->requested_by[0] != '\0')
+        str_addf(to, ", asked for by %s", r->requested_by);
+    str_add(to, ".");
+    if (rec->state.machine != MACHINE_QUEUED)
+        str_add(to, " Its machine is being ordered.");
+    else if (rec->place > 0)
+        str_addf(to, " It is number %lld in the queue.", (long long)rec->place);
+    else if (rec->zip_note[0] != '\0')
+        str_addf(to, " It waits for its data (%s).", rec->zip_note);
+}
+
+/* Why an attempt ended without a model: one sentence, and what the machine itself says. */
+static void add_reason(const struct record *rec, struct str *to)
+{
+    const struct job_state *s = &rec->state;
+
+    switch (s->reason) {
+    case REASON_MESSAGE:
+        str_addf(to, "the message `%s` was refused:\n%s", rec->shown, rec->refused);
+        break;
+    case REASON_ZIP:
+        str_addf(to, "%s; it was waited for %d min. Put the zip into share `train` first.", rec->zip_note, rec->terms.upload_wait_s / 60);
+        break;
+    case REASON_REFUSED:
+    case REASON_CREATE_WAIT:
+    case REASON_GONE:
+    case REASON_MODEL:
+        str_add(to, rec->trouble);
+        break;
+    case REASON_SILENT:
+        str_addf(to, "the machine runs but has fallen silent. %s", rec->trouble);
+        break;
+    case REASON_NO_MODEL:
+        str_addf(to, "the machine reports success but left no complete model. %s", rec->trouble);
+        break;
+    case REASON_DEADLINE:
+        str_add(to, "it was not done within ");
+        add_hours(to, rec->request.max_minutes);
+        str_add(to, " hours (max_hours).");
+        break;
+    case REASON_REPORT:
+        str_addf(to, "%s (stage %s, exit code %d)", rec->report.reason, rec->report.stage[0] != '\0' ? rec->report.stage : "unknown", rec->report.exit_code);
+        break;
+    case REASON_PUBLISHED:
+        str_addf(to, "Published: line `%s`, version %lld.", rec->request.line, (long long)s->version);
+        break;
+    case REASON_PUBLISH_WAIT:
+        str_add(to, "Not published: storage, or another job in the line, did not let it through within 30 minutes. The files are kept.");
+        break;
+    case REASON_LINE_TASK:
+        str_addf(to, "Not published: %s. The files are kept.", rec->trouble);
+        break;
+    case REASON_NONE:
+        break;
+    }
+}
+
+static void add_log(const struct record *rec, const char *fence, struct str *to)
+{
+    if (rec->report.log[0] != '\0')
+        str_addf(to, "\nLast log lines:\n%s%s%s", fence, rec->report.log, fence);
+}
+
+static void add_result(const struct record *rec, const char *fence, struct str *to)
+{
+    const struct job_state *s = &rec->state;
+    const char *name = rec->request.job_name;
+
+    if (s->outcome == OUTCOME_SUCCEEDED) {
+        str_addf(to, "Job `%s` has succeeded: %s %.3f on %lld validation images (%lld for training, %lld epochs), after ", name, rec->metric, rec->value, (long long)rec->images,
+                 (long long)rec->images_train, (long long)rec->epochs_done);
+        add_duration(to, s->outcome_s - s->started_s);
+        str_add(to, ". ");
+        add_reason(rec, to);
+        return;
+    }
+    str_addf(to, "Job `%s` %s: ", name, s->outcome == OUTCOME_REJECTED ? "is rejected" : s->outcome == OUTCOME_TIMED_OUT ? "has run out of time" : "has failed");
+    add_reason(rec, to);
+    if (rec->corrected[0] != '\0')
+        str_addf(to, "\n%s\n%s", s->reason == REASON_MESSAGE ? "Send this instead:" : "To try again, send:", rec->corrected);
+    if (s->started_s > 0) {
+        str_add(to, "\nIt ended after ");
+        add_duration(to, s->outcome_s - s->started_s);
+        str_add(to, "; nothing was published, and its machine is being deleted.");
+    }
+    add_log(rec, fence, to);
+}
+
+void notice_text(const struct record *rec, enum job_notice notice, struct str *to)
+{
+    char when[DATE_ISO];
+
+    switch (notice) {
+    case NOTICE_ACCEPTED:
+        add_accepted(rec, to);
+        break;
+    case NOTICE_STARTED:
+        str_addf(to, "Job `%s`: training has started on a %s.", rec->request.job_name, rec->request.vm_size);
+        break;
+    case NOTICE_RESULT:
+        add_result(rec, "```\n", to);
+        break;
+    case NOTICE_RESULT_FILE:
+        add_result(rec, "", to);
+        date_iso(rec->state.outcome_s, when);
+        str_addf(to, "\n\n%s\n", when);
+        if (rec->classes[0] != '\0')
+            str_addf(to, "Classes: %s\n", rec->classes);
+        if (rec->state.attempt > 0)
+            str_addf(to, "Log and checkpoint: share logs, folder %s\n", rec->request.job_name);
+        break;
+    }
+}
+
+void notice_status(const struct record *rec, int64_t now_s, struct str *to)
+{
+    const struct job_state *s = &rec->state;
+    char until[DATE_ISO];
+
+    str_addf(to, "`%s`: ", rec->request.job_name);
+    if (s->outcome != OUTCOME_NONE)
+        str_addf(to, "%s, ", job_outcome_words[s->outcome]);
+    str_addf(to, "%s", job_machine_words[s->machine]);
+    if (s->machine == MACHINE_QUEUED && rec->place > 0)
+        str_addf(to, " (number %lld)", (long long)rec->place);
+    if (s->machine == MACHINE_QUEUED && rec->zip_note[0] != '\0')
+        str_addf(to, " (%s)", rec->zip_note);
+    str_add(to, " for ");
+    add_duration(to, now_s - s->machine_since_s);
+    if (s->outcome == OUTCOME_NONE && s->deadline_s > 0) {
+        date_iso(s->deadline_s, until);
+        str_addf(to, ", at the latest until %s", until);
+    }
+    if (s->outcome == OUTCOME_SUCCEEDED && s->reason == REASON_PUBLISHED)
+        str_addf(to, ", published as line `%s` version %lld", rec->request.line, (long long)s->version);
+}
+
+void notice_repeated(const struct record *rec, int64_t now_s, struct str *to)
+{
+    str_add(to, "This job was sent before with the same data; no new run was started. ");
+    notice_status(rec, now_s, to);
+}
+
+void notice_faults(const struct message *m, struct str *to)
+{
+    for (int32_t i = 0; i < m->faults; i++)
+        str_addf(to, "%s%s %s%s%s", i > 0 ? "\n" : "", m->fault[i].code, m->fault[i].field, m->fault[i].field[0] != '\0' ? ": " : "", m->fault[i].text);
+}

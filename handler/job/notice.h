@@ -1,0 +1,17 @@
+/* notice.h - every text that people read about a job, made from its record. Pure; golden files in tests/golden hold them. */
+#ifndef NOTICE_H
+#define NOTICE_H
+#include "job/message.h"
+#include "job/record.h"
+
+#define NOTICE_MAX 6000
+
+/* NOTICE_ACCEPTED, NOTICE_STARTED or NOTICE_RESULT for Slack; NOTICE_RESULT_FILE for train/<zip>.RESULT.txt. */
+void notice_text(const struct record *rec, enum job_notice notice, struct str *to);
+/* One line about where a job stands now. */
+void notice_status(const struct record *rec, int64_t now_s, struct str *to);
+/* The same data under the same job_id again: no new run. */
+void notice_repeated(const struct record *rec, int64_t now_s, struct str *to);
+/* The faults of a refused message, one a line. */
+void notice_faults(const struct message *m, struct str *to);
+#endif

@@ -1,0 +1,51 @@
+/* record.h - a job's record: what is saved as jobs/record/<job_id>.json, for ever. Pure.
+ *
+ * terms and state make decisions; everything else explains them, names things, or is what acting needs. A record owns its request; record_done frees it. */
+#ifndef RECORD_H
+#define RECORD_H
+#include "job/names.h"
+#include "job/report.h"
+#include "job/request.h"
+#include "job/step.h"
+
+#define RECORD_VERSION 1
+#define RECORD_BYTES_MAX (256 * 1024)
+
+struct record {
+    char job_id[JOB_ID_MAX];
+    char message_id[64];
+    char owner[OWNER_MAX], slug[SLUG_MAX], group_prefix[40], location[64]; /* frozen: later settings do not rename what exists */
+    char trainer[24], scripts_sha256[65];
+    struct request request;
+    struct job_terms terms;
+    struct job_state state;
+    int64_t next_look_s;
+
+    char zip_etag[80], zip_note[200]; /* as last seen from outside; zip_note says what is missing */
+    int64_t zip_size;
+    char parent_name[JOB_ID_MAX]; /* the former job that is continued, as it was typed (its folder in share logs); "": none */
+    int64_t baseline; /* the line's current version when the machine was ordered; 0: none */
+    int64_t place;    /* in the queue, when it waits for a slot; 0: it does not */
+    char trouble[480]; /* what refused, failed or did not match, in words for people */
+    char vm_id[48];
+    struct report report; /* outcome none until there is one */
+    char manifest_etag[80], manifest_sha256[65];
+    struct model_file file[MODEL_FILES_MAX];
+    int32_t files;
+    char metric[24], classes[512];
+    double value;
+    int64_t images, images_train, epochs_done;
+    char refused[1600], shown[256]; /* of a rejected message: its faults, and itself (cut) */
+    char corrected[1024];          /* a line to paste: corrected, or to ask for the same once more */
+
+    char saved_by[17]; /* new with each save: after a lost reply it tells whose save won */
+
+    char etag[80]; /* of the blob this was loaded from or saved to; not in the file */
+};
+void record_done(struct record *r);
+#define AUTO_RECORD __attribute__((cleanup(record_done))) struct record
+
+void record_write(struct str *to, const struct record *r);
+/* ERR_INPUT for a file that is not a record of a version this program knows. */
+enum err_code record_read(const char *text, size_t len, struct record *r, struct err *err) MUST_CHECK;
+#endif

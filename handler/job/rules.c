@@ -1,0 +1,226 @@
+#include "job/rules.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "job/checks.h"
+#include "job/text.h"
+#include "job/zipname.h"
+
+#define SHELL "$;&|<>\"'`*?(){}[]!\\"
+#define JOB_ID                                                                                                                             \
+    "letters, digits, `.` `_` `-`, first a letter or digit, no two dots in a row, no dot at the end, at most 64, not `nothing` or `auto`"
+
+static const struct rule table[RULES + 1] = {
+    [RULE_V] = {"v", NULL, 0, TYPE_NUMBER, true, true, "E23", SHELL, check_v, "1", "1"},
+    [RULE_ACTION] = {"action", NULL, 0, TYPE_TEXT, true, true, "E22", SHELL, check_action, "train", "train, status"},
+    [RULE_ZIP] = {"dataset", "zip", 1, TYPE_TEXT, false, false, "E02", NULL, check_zip, NULL,
+                  "a file name in share `train` that ends in .zip, at most 255 bytes, none of " ZIP_FORBIDDEN
+                  ", no `..`, no `.` or `-` in front"},
+    [RULE_SHA256] = {"dataset_sha256", NULL, 0, TYPE_TEXT, true, false, "E21", SHELL, check_sha256, "not checked", "64 hexadecimal digits"},
+    [RULE_JOB_ID] = {"job_id", NULL, 2, TYPE_TEXT, true, true, "E10", SHELL, check_job_id, "<zip stem>-<8 hex of the message's Id>",
+                     JOB_ID},
+    [RULE_VM_SIZE] = {"vm_size", NULL, 3, TYPE_TEXT, true, false, "E05", SHELL, check_vm_size, "VM_SIZE", "a size of VM_SIZES"},
+    [RULE_MAX_HOURS] = {"max_hours", NULL, 0, TYPE_NUMBER, true, false, "E18", SHELL, check_max_hours, "MAX_HOURS (8)",
+                        "a number from 0.5 to 48, at most MAX_JOB_HOURS (24)"},
+    [RULE_CLASSES] = {"classes", NULL, 4, TYPE_LIST, false, false, "E06", NULL, check_classes, "CLASSES, else read from the zip",
+                      "1 to 200 different names of 1 to 64 characters, none of , \" $ ` and no : in the colon form"},
+    [RULE_EPOCHS] = {"epochs", NULL, 5, TYPE_NUMBER, true, false, "E07", SHELL, check_epochs, "EPOCHS (20)",
+                     "a whole number from 1 to EPOCHS_MAX (1000), digits only"},
+    [RULE_TASK] = {"task", "dl_type", 6, TYPE_TEXT | TYPE_NUMBER, true, false, "E08", SHELL, check_task, "2 (detection)",
+                   "1 classification, 2 detection, 3 instance_segmentation"},
+    [RULE_MODEL] = {"model", "model_type", 7, TYPE_NUMBER, true, false, "E08", SHELL, check_model, "1",
+                    "1 to 4 for classification, 1 to 3 for detection, 1 to 2 for instance_segmentation"},
+    [RULE_CONTINUE] = {"continue_from", "refered_job_id", 8, TYPE_TEXT, true, false, "E09", SHELL, check_continue, "nothing",
+                       "the job_id of a job that succeeded, `auto` (the job of the line's current model), `nothing`, or empty"},
+    [RULE_LINE] = {"line", NULL, 0, TYPE_TEXT, true, false, "E19", SHELL, check_line, LINE_DEFAULT,
+                   "letters, digits and `-` (not first or last), at most 40"},
+    [RULE_SPLIT] = {"split", NULL, 0, TYPE_OBJECT, false, false, "E20", NULL, NULL, "7:3 by video", "an object of train, seed, group"},
+    [RULE_SPLIT_TRAIN] = {"split.train", NULL, 0, TYPE_NUMBER, true, false, "E20", SHELL, check_split_train, "0.7",
+                          "a number from 0.5 to 0.95"},
+    [RULE_SPLIT_SEED] = {"split.seed", NULL, 0, TYPE_NUMBER, true, false, "E20", SHELL, check_split_seed, "1",
+                         "a whole number from 0 to 2147483647"},
+    [RULE_SPLIT_GROUP] = {"split.group", NULL, 0, TYPE_TEXT, true, false, "E20", SHELL, check_split_group, "video", "video, none"},
+    [RULE_REQUESTED_BY] = {"requested_by", NULL, 0, TYPE_TEXT, false, false, "E24", NULL, check_words, "empty", "at most 64 bytes of text"},
+    [RULE_NOTE] = {"note", NULL, 0, TYPE_TEXT, false, false, "E24", NULL, check_words, "empty", "at most 200 bytes of text"},
+};
+
+static const struct rules_code codes[] = {
+    {"E01", "the message is empty or not understood"},
+    {"E02", "the dataset is missing or not a .zip"},
+    {"E03", "the dataset is a path or a web address"},
+    {"E04", "a full-width character where only half-width ones are allowed"},
+    {"E05", "the VM size is not allowed"},
+    {"E06", "the class names are not allowed"},
+    {"E07", "the number of epochs is not allowed"},
+    {"E08", "the task or model type is not known"},
+    {"E09", "the job to continue from cannot be used"},
+    {"E10", "the job_id is not allowed or belongs to another request"},
+    {"E12", "too many fields"},
+    {"E13", "characters that are not allowed"},
+    {"E14", "JSON that cannot be read, an unknown, repeated or reserved key, or a value of another type"},
+    {"E16", "the dataset is not in share train"},
+    {"E18", "max_hours is not allowed"},
+    {"E19", "the line's name is not allowed, or the line trains another task"},
+    {"E20", "the split is not allowed"},
+    {"E21", "the sha256 is not one"},
+    {"E22", "the action is not known"},
+    {"E23", "the version of the message is not known"},
+    {"E24", "a text is too long"},
+};
+
+const struct rule *rules_field(size_t i)
+{
+    return i < RULES ? &table[i] : NULL;
+}
+
+const struct rules_code *rules_code(size_t i)
+{
+    return i < sizeof codes / sizeof *codes ? &codes[i] : NULL;
+}
+
+enum rule_id rules_find(const char *key)
+{
+    enum rule_id id = 0;
+    while (id < RULES && !str_is(key, table[id].name) && !(table[id].alias && str_is(key, table[id].alias)))
+        id++;
+    return id;
+}
+
+const char *rules_nearest(const char *key, int *distance)
+{
+    const char *best = table[0].name;
+    *distance = 1000;
+    for (size_t i = 0; i < 2 * RULES; i++) {
+        const char *name = i < RULES ? table[i].name : table[i - RULES].alias;
+        bool alike = name && (strchr(key, '.') != NULL) == (strchr(name, '.') != NULL);
+        int far = alike ? text_distance(key, name) : 1000;
+        if (far < *distance) {
+            *distance = far;
+            best = name;
+        }
+    }
+    return best;
+}
+
+bool rules_reserved(const char *key)
+{
+    static const char *const name[] = {"Id",           "DequeueCount", "PopReceipt",  "InsertionTime", "ExpirationTime", "NextVisibleTime",
+                                       "QueueTrigger", "sys",          "RetryContext"};
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+        if (str_is_nocase(key, name[i]))
+            return true;
+    return false;
+}
+
+void rules_add(struct message *m, const char *code, const char *field, const char *text)
+{
+    if (m->faults >= FAULTS_MAX)
+        return;
+    struct fault *f = &m->fault[m->faults++];
+    str_copy(f->code, sizeof f->code, code);
+    str_copy(f->field, sizeof f->field, field);
+    str_copy(f->text, sizeof f->text, text);
+}
+
+void rules_fault(struct reading *r, enum rule_id id, const char *code, const char *format, ...)
+{
+    if (r->silent)
+        return;
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const char *key = id < RULES ? r->value[id].key : "";
+    rules_add(r->m, code, key ? key : table[id].name, text);
+}
+
+void rules_note(struct reading *r, const char *text)
+{
+    struct message *m = r->m;
+    for (int32_t i = 0; i < m->notes_count; i++)
+        if (str_is(m->notes[i], text))
+            return;
+    if (m->notes_count < (int32_t)(sizeof m->notes / sizeof *m->notes))
+        str_copy(m->notes[m->notes_count++], sizeof m->notes[0], text);
+}
+
+void rules_defaults(struct reading *r)
+{
+    struct request *q = &r->m->request;
+    str_copy(q->vm_size, sizeof q->vm_size, r->defaults->vm_size);
+    str_copy(q->line, sizeof q->line, LINE_DEFAULT);
+    q->epochs = r->defaults->epochs;
+    q->task = TASK_DETECTION;
+    q->model = 1;
+    q->max_minutes = r->defaults->max_minutes;
+    q->split_train = TRAIN_DEFAULT;
+    q->split_seed = SEED_DEFAULT;
+    q->split_video = true;
+    check_default_classes(r);
+}
+
+/* Full-width characters in a plain field: digits of numbers are folded with a note, others are a fault and read as half-width for the
+ * corrected line. */
+static void fold(struct reading *r, enum rule_id id, char *text)
+{
+    if (r->colon && (table[id].types & TYPE_NUMBER) && text_fold(text, true))
+        rules_note(r, "full-width digits were read as 0 to 9");
+    uint32_t full = 0;
+    size_t place = text_find_full(text, &full);
+    if (place == 0)
+        return;
+    const char *p = text;
+    uint32_t c = 0;
+    for (size_t i = 1; i < place; i++)
+        p += text_next(p, &c);
+    rules_fault(r, id, "E04", "character %zu, `%.*s`, is full-width (U+%04X); type it in half width", place, (int)text_next(p, &c), p,
+                (unsigned)full);
+    text_fold(text, false);
+    r->silent = true;
+}
+
+static void run(struct reading *r, enum rule_id id)
+{
+    const struct rule *rule = &table[id];
+    struct value *v = &r->value[id];
+    r->silent = v->silent;
+    char *text = v->text.p ? text_trim(v->text.p) : NULL;
+    if (rule->types == TYPE_LIST) {
+        check_classes(r, id, text);
+        return;
+    }
+    if (!text || !*text)
+        return;
+    if (rule->plain)
+        fold(r, id, text);
+    bool control = text_has_control(text);
+    if (rule->check != check_zip && (control || (rule->forbidden && strpbrk(text, rule->forbidden)))) {
+        char shown[ECHO_MAX];
+        text_echo(text, shown, sizeof shown);
+        rules_fault(r, id, "E13", "`%s` has characters that are not allowed; nothing is ever passed through a shell; allowed: %s", shown,
+                    rule->allowed);
+        if (rule->forbidden)
+            return;
+        text_blank_controls(text);
+        text = text_trim(text);
+        r->silent = true;
+    }
+    rule->check(r, id, text);
+}
+
+void rules_run(struct reading *r)
+{
+    for (enum rule_id id = 0; id < RULES && !r->failed; id++) {
+        if (!r->value[id].given || !table[id].check)
+            continue;
+        r->silent = false;
+        if (id > RULE_ACTION && r->m->action == ACTION_STATUS && !table[id].with_status)
+            rules_fault(r, id, "E14", "this key does not go with action status; allowed: v, action, job_id");
+        else
+            run(r, id);
+    }
+    r->silent = false;
+}

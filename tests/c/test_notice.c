@@ -1,0 +1,97 @@
+/* Every text that people read about a job, as golden file. */
+#include "test.h"
+
+#include "golden.h"
+#include "job/notice.h"
+#include "sample.h"
+
+static void title(struct str *to, const char *text)
+{
+    str_addf(to, "%s## %s\n", to->len > 0 ? "\n\n" : "", text);
+}
+
+static void end(struct record *rec, enum job_outcome outcome, enum job_reason reason)
+{
+    rec->state.machine = MACHINE_DELETING;
+    rec->state.outcome = outcome;
+    rec->state.reason = reason;
+    rec->state.outcome_s = rec->state.started_s + 3 * 3600 + 5 * 60;
+}
+
+static void test_notices(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *title;
+        enum job_outcome outcome;
+        enum job_reason reason;
+        const char *trouble;
+    } ends[] = {
+        {"published", OUTCOME_SUCCEEDED, REASON_PUBLISHED, ""},
+        {"kept: storage", OUTCOME_SUCCEEDED, REASON_PUBLISH_WAIT, ""},
+        {"kept: line", OUTCOME_SUCCEEDED, REASON_LINE_TASK, "line screws carries classification models, this one is for detection"},
+        {"refused", OUTCOME_FAILED, REASON_REFUSED, "The machine could not be ordered: QuotaExceeded: limit 10, used 8. Ask for more."},
+        {"refused too long", OUTCOME_FAILED, REASON_CREATE_WAIT, "The machine could not be ordered: HTTP 500 again and again"},
+        {"report", OUTCOME_FAILED, REASON_REPORT, ""},
+        {"no model", OUTCOME_FAILED, REASON_NO_MODEL, "manifest.json: v is not 1"},
+        {"deadline", OUTCOME_TIMED_OUT, REASON_DEADLINE, ""},
+        {"silent", OUTCOME_FAILED, REASON_SILENT, "The machine's last sign of life was 16 minutes ago."},
+        {"gone", OUTCOME_FAILED, REASON_GONE, "The machine is no longer there: it was deleted, or Azure took it away."},
+        {"broken", OUTCOME_FAILED, REASON_MODEL, "model.bin is not what the manifest says (size or sha256 differ); nothing was published"},
+    };
+    AUTO_STR all = STR_MAX(256 * 1024);
+    AUTO_RECORD rec = {0};
+    sample_record(&rec);
+    rec.state.machine = MACHINE_QUEUED;
+    title(&all, "accepted, waits for its zip");
+    str_copy(rec.zip_note, sizeof rec.zip_note, "E16 zip: `ネジ 0412.zip` is not in share `train`");
+    notice_text(&rec, NOTICE_ACCEPTED, &all);
+    rec.zip_note[0] = '\0';
+    rec.place = 2;
+    title(&all, "accepted, second in the queue");
+    notice_text(&rec, NOTICE_ACCEPTED, &all);
+    title(&all, "status of it");
+    notice_status(&rec, rec.state.machine_since_s + 90, &all);
+    rec.place = 0;
+    rec.state.machine = MACHINE_RUNNING;
+    title(&all, "accepted, at once");
+    notice_text(&rec, NOTICE_ACCEPTED, &all);
+    title(&all, "started");
+    notice_text(&rec, NOTICE_STARTED, &all);
+    title(&all, "sent again");
+    notice_repeated(&rec, rec.state.machine_since_s + 3660, &all);
+    rec.report = (struct report){.outcome = OUTCOME_FAILED, .exit_code = 4, .stage = "export", .reason = "no IR was written", .log = "line 1\nline 2\n"};
+    rec.state.version = 4;
+    str_copy(rec.corrected, sizeof rec.corrected, "ネジ 0412.zip:Screws-0412-2");
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        end(&rec, ends[i].outcome, ends[i].reason);
+        str_copy(rec.trouble, sizeof rec.trouble, ends[i].trouble);
+        title(&all, ends[i].title);
+        notice_text(&rec, NOTICE_RESULT, &all);
+    }
+    title(&all, "RESULT.txt of a success");
+    end(&rec, OUTCOME_SUCCEEDED, REASON_PUBLISHED);
+    notice_text(&rec, NOTICE_RESULT_FILE, &all);
+    title(&all, "status of it");
+    notice_status(&rec, rec.state.machine_since_s + 7200, &all);
+    rec.state.started_s = 0;
+    rec.report.log[0] = '\0';
+    title(&all, "zip never came");
+    end(&rec, OUTCOME_REJECTED, REASON_ZIP);
+    str_copy(rec.zip_note, sizeof rec.zip_note, "E17 zip: `ネジ 0412.zip` is empty (still uploading?)");
+    notice_text(&rec, NOTICE_RESULT, &all);
+    title(&all, "refused message");
+    end(&rec, OUTCOME_REJECTED, REASON_MESSAGE);
+    str_copy(rec.shown, sizeof rec.shown, "a.zip:j1:D8s:ok,ok");
+    str_copy(rec.refused, sizeof rec.refused, "E05 vm_size: `D8s` is unknown\nE06 classes: `ok` twice");
+    str_copy(rec.corrected, sizeof rec.corrected, "a.zip:j1:Standard_D8s_v4:ok");
+    notice_text(&rec, NOTICE_RESULT, &all);
+    str_add(&all, "\n");
+    golden_same("notices.txt", &all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_notices)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,164 @@
+/* Requests: into the record and back, compared, copied. */
+#include "test.h"
+
+#include "job/request.h"
+
+static void fill(struct request *r)
+{
+    *r = (struct request){.zip = "写真 (1).zip",
+                          .dataset_sha256 = "ab",
+                          .job_id = "j.1",
+                          .job_name = "J.1",
+                          .job_id_given = true,
+                          .vm_size = "Standard_D8s_v4",
+                          .epochs = 20,
+                          .task = TASK_DETECTION,
+                          .model = 3,
+                          .continue_from = "auto",
+                          .line = "screws",
+                          .max_minutes = 90,
+                          .split_train = 0.7,
+                          .split_seed = 9007199254740991,
+                          .split_video = true,
+                          .requested_by = "山田",
+                          .note = "\"quoted\" \\ $5"};
+    r->classes = calloc(2, sizeof *r->classes);
+    assert_non_null(r->classes);
+    r->classes_count = 2;
+    str_copy(r->classes[0], CLASS_NAME_MAX, "ok");
+    str_copy(r->classes[1], CLASS_NAME_MAX, "傷");
+}
+
+static void write_whole(struct str *to, const struct request *r)
+{
+    json_open(to, NULL, '{');
+    request_write(to, "request", r);
+    json_close(to, '}');
+}
+
+static enum err_code read_text(const char *text, struct request *r)
+{
+    AUTO_JSON root = NULL;
+    assert_int_equal(json_parse(text, strlen(text), 8, &root, NULL), OK);
+    struct err err = {0};
+    enum err_code code = request_read(json_get(root, "request"), r, &err);
+    assert_true(code == OK || err.msg[0]);
+    return code;
+}
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    AUTO_REQ a = {0};
+    AUTO_REQ b = {0};
+    fill(&a);
+    AUTO_STR once = STR_MAX(65536);
+    AUTO_STR twice = STR_MAX(65536);
+    write_whole(&once, &a);
+    assert_int_equal(read_text(str_c(&once), &b), OK);
+    assert_true(request_same(&a, &b));
+    write_whole(&twice, &b);
+    assert_string_equal(str_c(&once), str_c(&twice));
+    assert_string_equal(
+        str_c(&once),
+        "{\"request\":{\"zip\":\"写真 (1).zip\",\"dataset_sha256\":\"ab\",\"job_id\":\"j.1\",\"job_name\":\"J.1\",\"job_id_given\":true,"
+        "\"vm_size\":\"Standard_D8s_v4\",\"classes\":[\"ok\",\"傷\"],\"epochs\":20,\"task\":\"detection\",\"model\":3,\"continue_from\":"
+        "\"auto\","
+        "\"line\":\"screws\",\"max_minutes\":90,\"split\":{\"train\":0.7,\"seed\":9007199254740991,\"group\":\"video\"},\"requested_by\":"
+        "\"山田\","
+        "\"note\":\"\\\"quoted\\\" \\\\ $5\"}}");
+}
+
+static void test_rejected_is_saved_too(void **state)
+{
+    (void)state;
+    AUTO_REQ a = {.job_id = "job-12345678", .job_name = "job-12345678", .task = TASK_DETECTION, .split_train = 0.7};
+    AUTO_REQ b = {0};
+    AUTO_STR text = STR_MAX(65536);
+    write_whole(&text, &a);
+    assert_int_equal(read_text(str_c(&text), &b), OK);
+    assert_string_equal(b.zip, "");
+}
+
+/* Every member spoilt in turn. */
+static void test_refuses(void **state)
+{
+    (void)state;
+    static const char *const change[][2] = {
+        {"\"zip\":\"", "\"zip\":5,\"x\":\""},
+        {"\"job_id\":\"j.1\"", "\"job_id\":\"\""},
+        {"\"job_id_given\":true", "\"job_id_given\":1"},
+        {"\"detection\"", "\"dancing\""},
+        {"\"epochs\":20", "\"epochs\":-1"},
+        {"\"epochs\":20", "\"epochs\":2.5"},
+        {"[\"ok\"", "[7"},
+        {"\"video\"", "\"day\""},
+        {"\"train\":0.7", "\"train\":1.5"},
+        {"\"line\":\"screws\"", "\"line\":null"},
+        {"\"seed\":", "\"sed\":"},
+        {"\"note\":", "\"Note\":"},
+        {"\"screws\"", "\"screws-screws-screws-screws-screws-screws\""},
+    };
+    AUTO_REQ a = {0};
+    fill(&a);
+    AUTO_STR whole = STR_MAX(65536);
+    write_whole(&whole, &a);
+    for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
+        const char *at = strstr(str_c(&whole), change[i][0]);
+        assert_non_null(at);
+        AUTO_STR text = STR_MAX(65536);
+        str_add_n(&text, str_c(&whole), (size_t)(at - str_c(&whole)));
+        str_add(&text, change[i][1]);
+        str_add(&text, at + strlen(change[i][0]));
+        AUTO_REQ b = {0};
+        if (read_text(str_c(&text), &b) != ERR_INPUT)
+            fail_msg("%s is accepted", change[i][1]);
+    }
+    AUTO_REQ b = {0};
+    assert_int_equal(request_read(NULL, &b, NULL), ERR_INPUT);
+}
+
+/* Each member changed in turn. */
+static void test_same(void **state)
+{
+    (void)state;
+#define MEMBER(name) offsetof(struct request, name)
+    static const size_t who[] = {MEMBER(job_id), MEMBER(job_name), MEMBER(job_id_given), MEMBER(requested_by), MEMBER(note)};
+    static const size_t what[] = {MEMBER(zip),        MEMBER(dataset_sha256), MEMBER(vm_size),     MEMBER(classes_count),
+                                  MEMBER(epochs),     MEMBER(task),           MEMBER(model),       MEMBER(continue_from),
+                                  MEMBER(line),       MEMBER(max_minutes),    MEMBER(split_train), MEMBER(split_seed),
+                                  MEMBER(split_video)};
+    AUTO_REQ a = {0};
+    fill(&a);
+    AUTO_REQ b = {0};
+    assert_true(request_copy(&b, &a));
+    assert_true(request_same(&a, &b));
+    str_copy(b.classes[1], CLASS_NAME_MAX, "x");
+    assert_false(request_same(&a, &b));
+    str_copy(b.classes[1], CLASS_NAME_MAX, a.classes[1]);
+    for (size_t i = 0; i < COUNT(who) + COUNT(what); i++) {
+        unsigned char *byte = (unsigned char *)&b + (i < COUNT(who) ? who[i] : what[i - COUNT(who)]);
+        *byte ^= 1;
+        if (request_same(&a, &b) != (i < COUNT(who)))
+            fail_msg("member %zu", i);
+        *byte ^= 1;
+    }
+}
+
+static void test_tasks(void **state)
+{
+    (void)state;
+    for (enum task t = TASK_CLASSIFICATION; t <= TASK_INSTANCE_SEGMENTATION; t++)
+        assert_int_equal(task_parse(task_name(t)), t);
+    assert_int_equal(task_parse("Instance-Segmentation"), TASK_INSTANCE_SEGMENTATION);
+    assert_int_equal(task_parse(""), TASK_NONE);
+    assert_int_equal(task_parse("instance_segmentation_of_everything"), TASK_NONE);
+    assert_string_equal(task_name(TASK_NONE), "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_rejected_is_saved_too),
+                                       cmocka_unit_test(test_refuses), cmocka_unit_test(test_same), cmocka_unit_test(test_tasks)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,397 @@
+/* The decisions, one row a situation: what was, what was seen, what must follow. */
+#include "test.h"
+
+#include "job/step.h"
+
+#define T0 1000000
+static const struct job_terms TERMS = {.upload_wait_s = 300, .create_wait_s = 3600, .silence_s = 900, .run_s = 8 * 3600, .run_max_s = 24 * 3600, .publish_wait_s = 1800, .tell_wait_s = 86400};
+
+static struct job_state running(void)
+{
+    return (struct job_state){.machine = MACHINE_RUNNING, .attempt = 1, .accepted_s = T0, .started_s = T0, .deadline_s = T0 + TERMS.run_s, .hard_stop_s = T0 + TERMS.run_max_s};
+}
+
+static struct job_state provisioning(int64_t create_until_s)
+{
+    struct job_state s = running();
+    s.machine = MACHINE_PROVISIONING;
+    s.machine_since_s = T0;
+    s.create_until_s = create_until_s;
+    return s;
+}
+
+static struct job_state deleting(enum job_model model, enum job_outcome outcome)
+{
+    struct job_state s = running();
+    s.machine = MACHINE_DELETING;
+    s.machine_since_s = T0;
+    s.model = model;
+    s.model_since_s = T0;
+    s.outcome = outcome;
+    s.outcome_s = outcome == OUTCOME_NONE ? 0 : T0;
+    return s;
+}
+
+static struct job_next step(struct job_state s, struct job_seen seen, int64_t now_s)
+{
+    return job_step(&TERMS, &s, &seen, now_s);
+}
+
+static void test_queued_waits_for_zip_then_slot(void **state)
+{
+    (void)state;
+    struct job_state s = job_accepted(T0);
+    struct job_next n = step(s, (struct job_seen){0}, T0);
+    assert_int_equal(n.look, LOOK_ZIP);
+    assert_int_equal(n.state.machine, MACHINE_QUEUED);
+    n = step(s, (struct job_seen){.zip = YES}, T0);
+    assert_int_equal(n.act, ACT_TAKE_SLOT); /* nobody is told before the machine is ordered */
+    n = step(s, (struct job_seen){.zip = YES, .slot = NO}, T0);
+    assert_int_equal(n.act, ACT_TELL);
+    n = step(s, (struct job_seen){.zip = YES, .slot = YES, .until_s = T0 + 120}, T0 + 5);
+    assert_int_equal(n.state.machine, MACHINE_PROVISIONING);
+    assert_int_equal(n.act, ACT_CREATE);
+    assert_int_equal(n.state.attempt, 1);
+    assert_int_equal(n.state.create_until_s, T0 + 120);
+    assert_int_equal(n.state.deadline_s, T0 + 5 + TERMS.run_s);
+    assert_int_equal(n.state.train_until_s, n.state.deadline_s - TERMS.run_s / 10);
+    assert_int_equal(n.state.hard_stop_s, T0 + 5 + TERMS.run_max_s);
+}
+
+static void test_reserve_is_at_least_ten_minutes(void **state)
+{
+    (void)state;
+    struct job_terms terms = TERMS;
+    terms.run_s = 1800;
+    struct job_state s = job_accepted(T0);
+    struct job_seen seen = {.zip = YES, .slot = YES, .until_s = T0 + 120};
+    struct job_next n = job_step(&terms, &s, &seen, T0);
+    assert_int_equal(n.state.train_until_s, T0 + 1800 - 600);
+}
+
+static void test_zip_missing_rejects_only_when_storage_says_so(void **state)
+{
+    (void)state;
+    struct job_state s = job_accepted(T0);
+    assert_int_equal(step(s, (struct job_seen){.zip = NO}, T0 + 299).state.machine, MACHINE_QUEUED);
+    assert_int_equal(step(s, (struct job_seen){0}, T0 + 3000).state.outcome, OUTCOME_NONE);
+    struct job_next n = step(s, (struct job_seen){.zip = NO}, T0 + 300);
+    assert_int_equal(n.state.outcome, OUTCOME_REJECTED);
+    assert_int_equal(n.state.reason, REASON_ZIP);
+    assert_int_equal(n.state.machine, MACHINE_DELETING);
+    assert_int_equal(n.act & (ACT_DELETE | ACT_FENCE), 0); /* there never was a machine */
+}
+
+static void test_404_before_create_until_proves_nothing(void **state)
+{
+    (void)state;
+    struct job_state s = provisioning(T0 + 120);
+    struct job_seen nothing = {.deployment = NO, .claim = NO, .manifest = NO, .reported = NO, .until_s = T0 + 400};
+    assert_int_equal(step(s, nothing, T0 + 180).act & ACT_CREATE, 0);
+    struct job_next n = step(s, nothing, T0 + 181);
+    assert_int_equal(n.act & ACT_CREATE, ACT_CREATE);
+    assert_int_equal(n.state.attempt, 1); /* the same attempt, the same names */
+    assert_int_equal(n.state.started_s, T0 + 181);
+    assert_int_equal(n.state.create_until_s, T0 + 400);
+}
+
+static void test_creation_is_given_up_after_its_wait(void **state)
+{
+    (void)state;
+    struct job_next n = step(provisioning(T0 + 120), (struct job_seen){.deployment = NO}, T0 + 3600);
+    assert_int_equal(n.state.outcome, OUTCOME_FAILED);
+    assert_int_equal(n.state.reason, REASON_CREATE_WAIT);
+    assert_int_equal(n.act & (ACT_DELETE | ACT_FENCE), ACT_DELETE | ACT_FENCE);
+}
+
+static void test_deployment_seen_makes_a_404_proof(void **state)
+{
+    (void)state;
+    struct job_next n = step(provisioning(T0 + 120), (struct job_seen){.deployment = YES}, T0 + 10);
+    assert_int_equal(n.state.create_until_s, 0);
+    n = step(provisioning(0), (struct job_seen){.deployment = NO, .manifest = NO, .reported = NO}, T0 + 20);
+    assert_int_equal(n.state.reason, REASON_GONE);
+}
+
+static void test_final_refusal_fails_at_once(void **state)
+{
+    (void)state;
+    struct job_next n = step(provisioning(T0 + 120), (struct job_seen){.remedy = REMEDY_NO}, T0 + 1);
+    assert_int_equal(n.state.reason, REASON_REFUSED);
+    assert_int_equal(n.state.machine, MACHINE_DELETING);
+    n = step(provisioning(T0 + 120), (struct job_seen){.remedy = REMEDY_WAIT}, T0 + 1);
+    assert_int_equal(n.state.machine, MACHINE_PROVISIONING);
+}
+
+static void test_claim_means_running_and_is_told(void **state)
+{
+    (void)state;
+    struct job_next n = step(provisioning(T0 + 120), (struct job_seen){.claim = YES, .deployment = YES}, T0 + 60);
+    assert_int_equal(n.state.machine, MACHINE_RUNNING);
+    assert_int_equal(n.act, ACT_TELL);
+    assert_true(n.state.due & NOTICE_STARTED);
+}
+
+static void test_manifest_outranks_report(void **state)
+{
+    (void)state;
+    struct job_next n = step(running(), (struct job_seen){.manifest = YES, .reported = YES, .report = OUTCOME_FAILED}, T0 + 60);
+    assert_int_equal(n.state.model, MODEL_OFFERED);
+    assert_int_equal(n.state.outcome, OUTCOME_NONE);
+    assert_int_equal(n.state.machine, MACHINE_DELETING);
+    assert_true(n.act & ACT_DELETE);
+}
+
+static void test_report_without_manifest_is_failure(void **state)
+{
+    (void)state;
+    static const struct {
+        enum job_outcome report, outcome;
+        enum job_reason reason;
+    } rows[] = {
+        {OUTCOME_SUCCEEDED, OUTCOME_FAILED, REASON_NO_MODEL},
+        {OUTCOME_FAILED, OUTCOME_FAILED, REASON_REPORT},
+        {OUTCOME_TIMED_OUT, OUTCOME_TIMED_OUT, REASON_REPORT},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct job_next n = step(running(), (struct job_seen){.manifest = NO, .reported = YES, .report = rows[i].report}, T0 + 60);
+        assert_int_equal(n.state.outcome, rows[i].outcome);
+        assert_int_equal(n.state.reason, rows[i].reason);
+        /* the manifest could not be looked at: no verdict */
+        n = step(running(), (struct job_seen){.reported = YES, .report = rows[i].report}, T0 + 60);
+        assert_int_equal(n.state.machine, MACHINE_RUNNING);
+    }
+}
+
+static void test_running_ends_only_with_proof(void **state)
+{
+    (void)state;
+    const struct job_seen quiet = {.manifest = NO, .reported = NO};
+    int64_t late = T0 + TERMS.run_s;
+    assert_int_equal(step(running(), (struct job_seen){0}, late + 100000).state.machine, MACHINE_RUNNING);
+    assert_int_equal(step(running(), quiet, late - 1).state.machine, MACHINE_RUNNING);
+    struct job_next n = step(running(), quiet, late);
+    assert_int_equal(n.state.outcome, OUTCOME_TIMED_OUT);
+    assert_true(n.act & ACT_DELETE);
+    struct job_seen seen = quiet;
+    seen.vm = NO;
+    assert_int_equal(step(running(), seen, T0 + 60).state.reason, REASON_GONE);
+    seen = quiet;
+    seen.vm = YES;
+    seen.heartbeat_s = T0 + 10;
+    assert_int_equal(step(running(), seen, T0 + 910).state.machine, MACHINE_RUNNING);
+    assert_int_equal(step(running(), seen, T0 + 911).state.reason, REASON_SILENT);
+    seen.vm = UNSEEN; /* silence alone proves nothing */
+    assert_int_equal(step(running(), seen, T0 + 5000).state.machine, MACHINE_RUNNING);
+    seen.vm = YES;
+    seen.heartbeat_s = 0; /* a status that cannot be read is not old */
+    assert_int_equal(step(running(), seen, T0 + 5000).state.machine, MACHINE_RUNNING);
+}
+
+static void test_model_goes_step_by_step(void **state)
+{
+    (void)state;
+    struct job_seen gone = {.group = NO};
+    struct job_next n = step(deleting(MODEL_OFFERED, OUTCOME_NONE), gone, T0 + 1);
+    assert_true(n.act & ACT_VERIFY);
+    struct job_seen seen = gone;
+    seen.model = MODEL_VERIFIED;
+    n = step(deleting(MODEL_OFFERED, OUTCOME_NONE), seen, T0 + 1);
+    assert_int_equal(n.state.model, MODEL_VERIFIED);
+    assert_true(n.act & ACT_TAKE_LINE);
+    assert_false(n.act & ACT_COPY);
+    seen.line = YES;
+    seen.version = 7;
+    n = step(n.state, seen, T0 + 2);
+    assert_int_equal(n.state.version, 7);
+    assert_true(n.act & ACT_COPY);
+    seen.model = MODEL_COPIED;
+    n = step(n.state, seen, T0 + 3);
+    assert_true(n.act & ACT_POINT);
+    seen.model = MODEL_CURRENT;
+    n = step(n.state, seen, T0 + 4);
+    assert_int_equal(n.state.outcome, OUTCOME_SUCCEEDED);
+    assert_int_equal(n.state.reason, REASON_PUBLISHED);
+    assert_true(n.act & ACT_FREE_LINE);
+    assert_int_equal(n.state.machine, MACHINE_DELETING); /* line, slot and people first */
+    seen.line = NO;
+    seen.slot = NO;
+    seen.told = NOTICE_RESULT | NOTICE_RESULT_FILE;
+    n = step(n.state, seen, T0 + 5);
+    assert_int_equal(n.state.machine, MACHINE_CLOSED);
+    assert_true(n.act & ACT_FORGET);
+}
+
+static void test_copying_is_ordered_only_with_a_line(void **state)
+{
+    (void)state;
+    struct job_next n = step(deleting(MODEL_VERIFIED, OUTCOME_NONE), (struct job_seen){.line = NO}, T0 + 1);
+    assert_false(n.act & ACT_COPY);
+}
+
+static void test_broken_and_kept(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_VERIFIED, OUTCOME_NONE);
+    s.version = 3;
+    struct job_next n = step(s, (struct job_seen){.model = MODEL_BROKEN}, T0 + 1);
+    assert_int_equal(n.state.outcome, OUTCOME_FAILED);
+    assert_int_equal(n.state.reason, REASON_MODEL);
+    assert_true(n.act & ACT_FREE_LINE);
+    n = step(deleting(MODEL_VERIFIED, OUTCOME_NONE), (struct job_seen){.model = MODEL_KEPT}, T0 + 1);
+    assert_int_equal(n.state.outcome, OUTCOME_SUCCEEDED);
+    assert_int_equal(n.state.reason, REASON_LINE_TASK);
+    n = step(deleting(MODEL_OFFERED, OUTCOME_NONE), (struct job_seen){0}, T0 + 1800);
+    assert_int_equal(n.state.reason, REASON_PUBLISH_WAIT);
+    n = step(s, (struct job_seen){0}, T0 + 180000); /* the first copy is ordered: no limit any more */
+    assert_int_equal(n.state.model, MODEL_VERIFIED);
+    assert_true(n.act & ACT_COPY);
+}
+
+static void test_deleted_is_believed_at_404_only(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
+    struct job_seen seen = {.slot = NO};
+    for (enum seen group = UNSEEN; group <= YES; group++) {
+        seen.group = group;
+        struct job_next n = step(s, seen, T0 + 1000);
+        assert_int_equal(n.state.machine, group == NO ? MACHINE_CLOSED : MACHINE_DELETING);
+        assert_int_equal(n.act & ACT_DELETE, group == NO ? 0 : ACT_DELETE);
+    }
+    s.create_until_s = T0 + 120;
+    seen.group = NO;
+    assert_int_equal(step(s, seen, T0 + 180).state.machine, MACHINE_DELETING);
+    assert_int_equal(step(s, seen, T0 + 181).state.machine, MACHINE_CLOSED);
+}
+
+static void test_untold_holds_the_job_for_a_day(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
+    s.due = NOTICE_RESULT;
+    struct job_seen seen = {.group = NO, .slot = NO};
+    struct job_next n = step(s, seen, T0 + 86399);
+    assert_int_equal(n.state.machine, MACHINE_DELETING);
+    assert_true(n.act & ACT_TELL);
+    n = step(s, seen, T0 + 86400);
+    assert_int_equal(n.state.machine, MACHINE_CLOSED);
+    assert_int_equal(n.state.untold, NOTICE_RESULT);
+}
+
+static void test_slot_is_freed_when_the_machine_is_gone_not_before(void **state)
+{
+    (void)state;
+    assert_false(step(deleting(MODEL_NONE, OUTCOME_FAILED), (struct job_seen){.group = YES}, T0 + 1).act & ACT_FREE_SLOT);
+    assert_false(step(deleting(MODEL_NONE, OUTCOME_FAILED), (struct job_seen){0}, T0 + 1).act & ACT_FREE_SLOT);
+    assert_true(step(deleting(MODEL_NONE, OUTCOME_FAILED), (struct job_seen){.group = NO}, T0 + 1).act & ACT_FREE_SLOT);
+    assert_true(step(deleting(MODEL_OFFERED, OUTCOME_NONE), (struct job_seen){.group = NO}, T0 + 1).act & ACT_FREE_SLOT); /* the model goes on without it */
+}
+
+static void test_outcome_is_set_once(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_OFFERED, OUTCOME_NONE);
+    s.outcome = OUTCOME_TIMED_OUT;
+    s.reason = REASON_DEADLINE;
+    struct job_next n = step(s, (struct job_seen){.model = MODEL_BROKEN}, T0 + 1);
+    assert_int_equal(n.state.outcome, OUTCOME_TIMED_OUT);
+    assert_int_equal(n.state.reason, REASON_DEADLINE);
+}
+
+static void test_born_rejected_is_told_and_closed(void **state)
+{
+    (void)state;
+    struct job_state s = job_rejected(T0);
+    struct job_next n = step(s, (struct job_seen){0}, T0);
+    assert_int_equal(n.look, 0);
+    assert_int_equal(n.act, ACT_FREE_SLOT | ACT_TELL);
+    n = step(s, (struct job_seen){.slot = NO, .told = NOTICE_RESULT | NOTICE_RESULT_FILE}, T0);
+    assert_int_equal(n.state.machine, MACHINE_CLOSED);
+}
+
+static void test_closed_stays_closed(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
+    s.machine = MACHINE_CLOSED;
+    struct job_next n = step(s, (struct job_seen){.zip = YES, .slot = YES, .manifest = YES, .group = YES, .remedy = REMEDY_NO}, T0 + 1000000);
+    assert_memory_equal(&n.state, &s, sizeof s);
+    assert_int_equal(n.act, ACT_FORGET);
+}
+
+/* Whatever is seen, in any order: the promises that a single step can break. */
+static void test_random_walks(void **state)
+{
+    (void)state;
+    uint32_t seed = 20260101;
+    for (int walk = 0; walk < 20000; walk++) {
+        struct job_state s = job_accepted(T0);
+        int64_t now = T0;
+        for (int i = 0; i < 60 && s.machine != MACHINE_CLOSED; i++) {
+            struct job_seen seen = {0};
+            uint32_t r[8];
+            for (size_t k = 0; k < COUNT(r); k++)
+                r[k] = seed = seed * 1664525u + 1013904223u;
+            seen.zip = (r[0] >> 10) % 3;
+            seen.slot = (r[0] >> 12) % 3;
+            seen.line = (r[0] >> 16) % 3;
+            seen.group = (r[1] >> 10) % 3;
+            seen.deployment = (r[1] >> 13) % 3;
+            seen.vm = (r[1] >> 16) % 3;
+            seen.claim = (r[2] >> 10) % 3;
+            seen.manifest = (r[2] >> 13) % 3;
+            seen.reported = (r[2] >> 16) % 3;
+            seen.report = OUTCOME_SUCCEEDED + (r[3] >> 10) % 3;
+            seen.remedy = (r[3] >> 14) % 17 == 0 ? REMEDY_NO : REMEDY_NONE;
+            seen.model = (r[4] >> 10) % 7;
+            seen.version = 1 + (r[4] >> 16) % 9;
+            seen.told = r[5] >> 10 & 15;
+            seen.until_s = now + 120;
+            struct job_next n = job_step(&TERMS, &s, &seen, now);
+            if (s.outcome != OUTCOME_NONE) {
+                assert_int_equal(n.state.outcome, s.outcome);
+                assert_int_equal(n.state.reason, s.reason);
+                assert_int_equal(n.act & ACT_CREATE, 0);
+            }
+            if (n.state.machine == MACHINE_CLOSED) {
+                assert_int_not_equal(n.state.outcome, OUTCOME_NONE);
+                assert_int_equal(job_untold(&n.state), 0);
+                assert_int_equal(seen.slot, NO);
+                assert_true(n.state.attempt == 0 || seen.group == NO);
+            }
+            assert_true(n.state.machine >= s.machine || (s.machine == MACHINE_DELETING && n.state.machine == MACHINE_QUEUED));
+            assert_true((n.act & ACT_COPY) == 0 || n.state.version > 0);
+            s = n.state;
+            now += 1 + (r[6] >> 8) % 400;
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_queued_waits_for_zip_then_slot),
+        cmocka_unit_test(test_reserve_is_at_least_ten_minutes),
+        cmocka_unit_test(test_zip_missing_rejects_only_when_storage_says_so),
+        cmocka_unit_test(test_404_before_create_until_proves_nothing),
+        cmocka_unit_test(test_creation_is_given_up_after_its_wait),
+        cmocka_unit_test(test_deployment_seen_makes_a_404_proof),
+        cmocka_unit_test(test_final_refusal_fails_at_once),
+        cmocka_unit_test(test_claim_means_running_and_is_told),
+        cmocka_unit_test(test_manifest_outranks_report),
+        cmocka_unit_test(test_report_without_manifest_is_failure),
+        cmocka_unit_test(test_running_ends_only_with_proof),
+        cmocka_unit_test(test_model_goes_step_by_step),
+        cmocka_unit_test(test_copying_is_ordered_only_with_a_line),
+        cmocka_unit_test(test_broken_and_kept),
+        cmocka_unit_test(test_deleted_is_believed_at_404_only),
+        cmocka_unit_test(test_untold_holds_the_job_for_a_day),
+        cmocka_unit_test(test_slot_is_freed_when_the_machine_is_gone_not_before),
+        cmocka_unit_test(test_outcome_is_set_once),
+        cmocka_unit_test(test_born_rejected_is_told_and_closed),
+        cmocka_unit_test(test_closed_stays_closed),
+        cmocka_unit_test(test_random_walks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
