@@ -1,0 +1,45 @@
+/* controller.h - what carrying out a job needs: the account, ARM, the channels to people, and the settings that matter.
+ *
+ * Built once by main.c; shared by all threads; read-only but for what is found out once, under its lock. */
+#ifndef CONTROLLER_H
+#define CONTROLLER_H
+#include <pthread.h>
+
+#include "azure/arm.h"
+#include "azure/blob.h"
+#include "azure/files.h"
+#include "controller/assets.h"
+#include "job/record.h"
+
+struct controller {
+    struct storage storage;
+    struct arm arm; /* through controller_arm only */
+    pthread_mutex_t lock; /* over the two that are found out once: subscription and storage_made */
+    bool storage_made;
+    const struct http *http;
+    const struct clock *clock;
+    struct secret slack_url; /* empty: nobody is told by Slack */
+    struct assets assets;
+    char group_prefix[40], location[64], owner[OWNER_MAX], trainer[24];
+    int32_t max_jobs, upload_wait_s, max_job_minutes;
+};
+
+/* One piece of work within one invocation. Nothing is created after until_s; http_scope bounds every call of the thread. */
+struct errand {
+    struct controller *c;
+    int64_t until_s;
+};
+
+/* ARM with its subscription known. */
+enum err_code controller_arm(struct controller *c, const struct arm **ret, struct err *err) MUST_CHECK;
+/* Containers, queues and shares, made when missing; once per process, so later calls cost nothing. */
+enum err_code controller_storage(struct controller *c, struct err *err) MUST_CHECK;
+int64_t controller_now_s(const struct controller *c);
+/* The group of the record's present attempt. */
+void controller_group(const struct record *rec, char out[GROUP_MAX]);
+/* "out/<job_id>/<attempt>/<file>", "claim/<job_id>/<attempt>", "status/<job_id>/<attempt>.json" in container job-files. */
+#define BLOB_NAME_MAX 256
+void controller_out(const struct record *rec, const char *file, char out[BLOB_NAME_MAX]);
+void controller_claim(const struct record *rec, char out[BLOB_NAME_MAX]);
+void controller_status(const struct record *rec, char out[BLOB_NAME_MAX]);
+#endif

@@ -1,0 +1,63 @@
+#include "controller/drive.h"
+
+#include <string.h>
+
+#define ROUNDS_MAX 24   /* more than any path needs: a loop here would be a fault of the step */
+#define CONFLICTS_MAX 8 /* each means that somebody else moved the job */
+
+/* State is compared byte for byte. */
+_Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 10 * sizeof(int64_t), "struct job_state has padding");
+
+/* One pass over a freshly loaded record. ERR_CONFLICT asks for another. */
+static enum err_code drive_loaded(const struct job_world *w, struct record *rec, struct err *err)
+{
+    struct job_seen seen = {.until_s = w->until_s};
+    uint32_t looked = 0, acted = 0;
+    bool dirty = false; /* facts or times that no save has kept yet */
+
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        struct job_next next = job_step(&rec->terms, &rec->state, &seen, w->now_s(w->ctx));
+        uint32_t look = acted == 0 ? next.look & ~looked : 0;
+        if ((next.state.due & ~rec->state.due) != 0)
+            acted &= ~(uint32_t)ACT_TELL; /* something new to say */
+        uint32_t act = next.act & ~acted;
+
+        if (look != 0) {
+            w->look(w->ctx, rec, look, &seen);
+            looked |= look;
+            dirty = true;
+            continue;
+        }
+        bool moved = memcmp(&next.state, &rec->state, sizeof next.state) != 0; /* no padding: see the assertion */
+        if (!moved && act == 0 && !dirty)
+            return OK;
+        rec->state = next.state;
+        rec->next_look_s = next.next_look_s;
+        enum err_code code = w->save(w->ctx, rec, err);
+        if (code != OK)
+            return code;
+        dirty = act != 0;
+        if (act == 0 && !moved)
+            return OK;
+        if (act != 0) {
+            w->act(w->ctx, rec, act, &seen);
+            acted |= act;
+        }
+        if (rec->state.machine == MACHINE_CLOSED)
+            return OK;
+    }
+    return OK;
+}
+
+enum err_code drive(const struct job_world *world, const char *job_id, struct err *err)
+{
+    for (int conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
+        AUTO_RECORD rec = {0};
+        enum err_code code = world->load(world->ctx, job_id, &rec, err);
+        if (code == OK)
+            code = drive_loaded(world, &rec, err);
+        if (code != ERR_CONFLICT)
+            return code;
+    }
+    return err_set(err, ERR_CONFLICT, "job %s: others kept changing it", job_id);
+}

@@ -1,0 +1,48 @@
+/* ledger.h - the handler's only database: container `jobs` with records, live markers, slots and lines.
+ *
+ * Every change is conditional (create-once or If-Match); whoever loses reads again. Safe between threads, processes and machines. */
+#ifndef LEDGER_H
+#define LEDGER_H
+#include "azure/storage.h"
+#include "job/record.h"
+
+/* ERR_ABSENT: no such job. */
+enum err_code ledger_load(const struct storage *s, const char *job_id, struct record *rec, struct err *err) MUST_CHECK;
+/* If-Match on the etag it was loaded with; sets the new one. ERR_CONFLICT: somebody else saved. */
+enum err_code ledger_save(const struct storage *s, struct record *rec, struct err *err) MUST_CHECK;
+/* Marker first, then the record, create-once. ERR_CONFLICT: the job exists (a lost reply of our own looks the same: load it). */
+enum err_code ledger_accept(const struct storage *s, struct record *rec, struct err *err) MUST_CHECK;
+enum err_code ledger_forget(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
+
+struct live_job {
+    char job_id[JOB_ID_MAX];
+    char etag[80];
+    int64_t since_s;
+};
+/* All live/ markers; *ret is malloc'd. */
+enum err_code ledger_live(const struct storage *s, struct live_job **ret, size_t *count, struct err *err) MUST_CHECK;
+/* Removes a marker that has had no record for an hour, if it is still the one that was listed. */
+enum err_code ledger_drop_orphan(const struct storage *s, const struct live_job *job, struct err *err) MUST_CHECK;
+
+/* slots.json: {"v":1,"holders":[...],"waiting":[...]}, first come first served. *place is 0 with a slot, else the place in the queue. */
+enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err) MUST_CHECK;
+enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
+
+/* lines/<line>.json: {"v":1,"task","classes":[...],"version","job_id"}: what a line carries, and the one job that publishes there now. */
+struct line {
+    char task[32];
+    int64_t version;             /* of its current model; 0: none yet */
+    char job_id[JOB_ID_MAX];     /* "": free */
+    char (*class_name)[257];     /* classes_count, malloc'd */
+    int32_t classes_count;
+    char etag[80];
+};
+void line_done(struct line *l);
+#define AUTO_LINE __attribute__((cleanup(line_done))) struct line
+/* A line that does not exist yet is OK with version 0, task "" and etag "". */
+enum err_code ledger_line(const struct storage *s, const char *name, struct line *out, struct err *err) MUST_CHECK;
+/* ERR_CONFLICT: another job publishes there; ERR_INPUT: the line carries another task. */
+enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version, struct err *err) MUST_CHECK;
+/* Gives it back if it is the job's; published says what it carries from now on (NULL: as before). */
+enum err_code ledger_free_line(const struct storage *s, const char *name, const char *job_id, const struct line *published, struct err *err) MUST_CHECK;
+#endif

@@ -1,0 +1,266 @@
+#include "controller/machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "controller/bootstrap.h"
+#include "controller/template.h"
+#include "job/remedy.h"
+
+#define BODY_MAX (256 * 1024)
+#define CANCEL_WAIT_S 120 /* how long a cancellation may hold up the deletion (promise P2) */
+
+/* Keeps what went wrong in the record, in words for people, and says what it asks for. */
+static void trouble(struct record *rec, struct job_seen *seen, const char *doing, const struct err *err)
+{
+    const char *advice = remedy_advice(err->remote);
+    AUTO_STR words = STR_MAX(1024);
+
+    seen->remedy = remedy_of(err);
+    str_addf(&words, "%s: %s%s%s", doing, err->remote, *err->remote != '\0' ? ": " : "", err->msg);
+    if (*advice != '\0')
+        str_addf(&words, "%s %s", strchr(".!", words.p[words.len - 1]) != NULL ? "" : ".", advice);
+    str_copy(rec->trouble, sizeof rec->trouble, str_c(&words) != NULL ? str_c(&words) : doing);
+    log_line(seen->remedy == REMEDY_WAIT ? LOG_WARN : LOG_ERROR, "%s", rec->trouble);
+}
+
+static bool is_ours(const struct record *rec, const struct arm_group *g)
+{
+    struct arm_group want = {0};
+
+    template_tags(rec, &want);
+    for (size_t i = 0; i < want.tags; i++)
+        if (!str_is(arm_group_tag(g, want.tag[i].name), want.tag[i].value))
+            return false;
+    return true;
+}
+
+/* YES: there and ours. NO: not there, or not ours (then *foreign). UNSEEN: ARM did not say. */
+static enum seen find_group(const struct arm *arm, const struct record *rec, const char *group, bool *foreign, bool *leaving, struct err *err)
+{
+    struct arm_group g = {0};
+    enum err_code code = arm_group_get(arm, group, &g, err);
+
+    *foreign = false;
+    *leaving = false;
+    if (code == ERR_ABSENT)
+        return NO;
+    if (code != OK)
+        return UNSEEN;
+    *foreign = !is_ours(rec, &g);
+    *leaving = str_is_nocase(g.state, "Deleting");
+    return *foreign ? NO : YES;
+}
+
+void machine_look_group(const struct errand *e, struct record *rec, struct job_seen *seen)
+{
+    const struct arm *arm;
+    struct err err = {0};
+    char group[GROUP_MAX];
+    bool foreign, leaving;
+
+    controller_group(rec, group);
+    if (controller_arm(e->c, &arm, &err) == OK)
+        seen->group = find_group(arm, rec, group, &foreign, &leaving, &err);
+    if (seen->group == UNSEEN)
+        log_line(LOG_WARN, "group %s: %s", group, err.msg);
+}
+
+void machine_look_deployment(const struct errand *e, struct record *rec, struct job_seen *seen)
+{
+    const struct arm *arm;
+    struct err err = {0};
+    struct arm_deployment d;
+    char group[GROUP_MAX];
+    enum err_code code;
+
+    controller_group(rec, group);
+    code = controller_arm(e->c, &arm, &err);
+    if (code == OK)
+        code = arm_deployment_get(arm, group, DEPLOYMENT_NAME, &d, &err);
+    if (code == ERR_ABSENT)
+        seen->deployment = NO;
+    else if (code != OK)
+        log_line(LOG_WARN, "deployment in %s: %s", group, err.msg);
+    else {
+        seen->deployment = YES;
+        if (d.state == ARM_FAILED || d.state == ARM_CANCELED) {
+            err_set(&err, ERR_REFUSED, "%s", d.state == ARM_CANCELED ? "the deployment was cancelled" : d.error.message);
+            str_copy(err.remote, sizeof err.remote, d.error.code);
+            trouble(rec, seen, "Azure could not make the machine", &err);
+            seen->remedy = REMEDY_NO; /* a deployment that ended does not go on by waiting */
+        }
+    }
+}
+
+void machine_look_vm(const struct errand *e, struct record *rec, struct job_seen *seen)
+{
+    const struct arm *arm;
+    struct err err = {0};
+    struct arm_vm vm;
+    char group[GROUP_MAX];
+    enum err_code code;
+
+    controller_group(rec, group);
+    code = controller_arm(e->c, &arm, &err);
+    if (code == OK)
+        code = arm_vm_get(arm, group, VM_NAME, &vm, &err);
+    if (code == ERR_ABSENT) {
+        seen->vm = NO;
+        snprintf(rec->trouble, sizeof rec->trouble, "The machine is no longer there: it was deleted, or Azure took it away.");
+    } else if (code != OK)
+        log_line(LOG_WARN, "machine in %s: %s", group, err.msg);
+    else {
+        str_copy(rec->vm_id, sizeof rec->vm_id, vm.vm_id);
+        seen->vm = YES;
+        if (str_is_nocase(vm.power, "stopped") || str_is_nocase(vm.power, "deallocated")) {
+            seen->vm = NO; /* switched off is no longer at work, though it costs */
+            snprintf(rec->trouble, sizeof rec->trouble, "The machine is switched off (%s) and has reported nothing.", vm.power);
+        }
+    }
+}
+
+/* What the machine will read and write must be there before it boots: a SAS for one file cannot make its folder. */
+static enum err_code prepare_storage(const struct errand *e, const struct record *rec, struct err *err)
+{
+    const struct storage *s = &e->c->storage;
+    char scripts[128];
+    struct blob_info info;
+
+    snprintf(scripts, sizeof scripts, "scripts/%s.tar.gz", rec->scripts_sha256);
+    enum err_code code = controller_storage(e->c, err);
+    if (code == OK)
+        code = blob_head(s, CONTAINER_FILES, scripts, &info, err);
+    if (code == ERR_ABSENT && !str_is(rec->scripts_sha256, e->c->assets.scripts_sha256))
+        return err_set(err, ERR_REFUSED, "the scripts %.12s... that this job was accepted with are gone from container job-files: send the message again", rec->scripts_sha256);
+    if (code == ERR_ABSENT)
+        code = blob_put(s, CONTAINER_FILES, scripts, e->c->assets.scripts.p, e->c->assets.scripts.len, "application/gzip", BLOB_IF_ABSENT, NULL, NULL, err);
+    if (code == OK || code == ERR_CONFLICT)
+        code = files_make_directory(s, SHARE_LOGS, rec->request.job_name, err);
+    return code;
+}
+
+static bool too_late(const struct errand *e, const struct record *rec)
+{
+    return controller_now_s(e->c) >= rec->state.create_until_s;
+}
+
+/* ERR_CONFLICT with remote "foreign": the name is somebody else's. */
+static enum err_code ensure_group(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group, struct err *err)
+{
+    struct arm_group want = {0};
+    bool foreign, leaving;
+    enum seen there = find_group(arm, rec, group, &foreign, &leaving, err);
+
+    if (foreign) {
+        err_set(err, ERR_CONFLICT, "a resource group %s exists that this app did not make; it is left untouched", group);
+        str_copy(err->remote, sizeof err->remote, "foreign");
+        return ERR_CONFLICT;
+    }
+    if (leaving) {
+        err_set(err, ERR_CONFLICT, "group %s is being deleted", group);
+        str_copy(err->remote, sizeof err->remote, "ResourceGroupBeingDeleted");
+        return ERR_CONFLICT;
+    }
+    if (there == YES)
+        return OK;
+    if (there == UNSEEN)
+        return err->code;
+    if (too_late(e, rec))
+        return err_set(err, ERR_UNREACHABLE, "no time left in this call");
+    str_copy(want.location, sizeof want.location, rec->location);
+    template_tags(rec, &want);
+    return arm_group_put(arm, group, &want, err);
+}
+
+static enum err_code ensure_deployment(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group, struct err *err)
+{
+    struct arm_deployment there;
+    AUTO_STR custom_data = STR_MAX(CUSTOM_DATA_MAX), body = STR_MAX(BODY_MAX);
+    enum err_code code = arm_deployment_get(arm, group, DEPLOYMENT_NAME, &there, err);
+
+    if (code != ERR_ABSENT)
+        return code; /* there: adopted */
+    code = bootstrap_custom_data(e->c, rec, &custom_data, err);
+    if (code == OK)
+        code = template_body(rec, &custom_data, &body, err);
+    if (code != OK)
+        return code;
+    if (too_late(e, rec))
+        return err_set(err, ERR_UNREACHABLE, "no time left in this call");
+    return arm_deployment_put(arm, group, DEPLOYMENT_NAME, body.p, body.len, err);
+}
+
+void machine_create(const struct errand *e, struct record *rec, struct job_seen *seen)
+{
+    const struct arm *arm;
+    struct err err = {0};
+    char group[GROUP_MAX];
+
+    controller_group(rec, group);
+    enum err_code code = controller_arm(e->c, &arm, &err);
+    if (code == OK)
+        code = prepare_storage(e, rec, &err);
+    if (code == OK)
+        code = ensure_group(e, arm, rec, group, &err);
+    if (code == OK)
+        code = ensure_deployment(e, arm, rec, group, &err);
+    if (code == OK) {
+        seen->deployment = YES;
+        log_line(LOG_INFO, "deployment in %s is accepted", group);
+    } else
+        trouble(rec, seen, "The machine could not be ordered", &err);
+}
+
+void machine_fence(const struct errand *e, struct record *rec)
+{
+    static const char HANDLER[] = "handler";
+    char claim[BLOB_NAME_MAX];
+    struct err err = {0};
+
+    controller_claim(rec, claim);
+    enum err_code code = blob_put(&e->c->storage, CONTAINER_FILES, claim, HANDLER, strlen(HANDLER), "text/plain", BLOB_IF_ABSENT, NULL, NULL, &err);
+    if (code != OK && code != ERR_CONFLICT)
+        log_line(LOG_WARN, "claim: %s", err.msg);
+}
+
+/* True when no deployment runs (any more), or it has been given its time. */
+static bool deployment_is_over(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group)
+{
+    struct arm_deployment d;
+    struct err err = {0};
+
+    if (arm_deployment_get(arm, group, DEPLOYMENT_NAME, &d, &err) != OK || d.state != ARM_RUNNING)
+        return true;
+    if (arm_deployment_cancel(arm, group, DEPLOYMENT_NAME, &err) != OK)
+        log_line(LOG_WARN, "cancel in %s: %s", group, err.msg);
+    for (int i = 0; i < 3; i++) {
+        clock_sleep_ms(e->c->clock, 1000);
+        if (arm_deployment_get(arm, group, DEPLOYMENT_NAME, &d, &err) != OK || d.state != ARM_RUNNING)
+            return true;
+    }
+    return controller_now_s(e->c) >= rec->state.machine_since_s + CANCEL_WAIT_S - LOOK_AGAIN_S;
+}
+
+void machine_delete(const struct errand *e, struct record *rec, struct job_seen *seen)
+{
+    const struct arm *arm;
+    struct err err = {0};
+    char group[GROUP_MAX];
+    bool foreign, leaving;
+
+    controller_group(rec, group);
+    if (controller_arm(e->c, &arm, &err) != OK) {
+        log_line(LOG_ERROR, "group %s stays for now: %s", group, err.msg);
+        return;
+    }
+    seen->group = find_group(arm, rec, group, &foreign, &leaving, &err);
+    if (seen->group == YES && !leaving && deployment_is_over(e, arm, rec, group)) {
+        if (arm_group_delete(arm, group, &err) == OK)
+            log_line(LOG_INFO, "deletion of group %s is requested", group);
+        else
+            log_line(LOG_ERROR, "group %s: deletion refused: %s: %s", group, err.remote, err.msg);
+    } else if (seen->group == UNSEEN)
+        log_line(LOG_ERROR, "group %s stays for now: %s", group, err.msg);
+}

@@ -1,0 +1,139 @@
+/* The two small shared files of the ledger: slots.json and lines/<line>.json. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "azure/blob.h"
+#include "controller/ledger.h"
+
+#define FILE_MAX_ (256 * 1024)
+#define TRIES 8 /* each conflict means that somebody else got on */
+#define SLOTS "slots.json"
+
+/* slots.json as two ordered lists of job_ids. */
+struct slots {
+    struct json *doc;
+    char etag[ETAG_MAX];
+};
+
+static void slots_done(struct slots *s)
+{
+    json_free(s->doc);
+}
+
+static enum err_code read_small(const struct storage *s, const char *name, struct json **doc, char etag[ETAG_MAX], struct err *err)
+{
+    struct blob_info info;
+    AUTO_STR text = STR_MAX(FILE_MAX_);
+    enum err_code code = blob_get(s, CONTAINER_JOBS, name, &text, &info, err);
+
+    *doc = NULL;
+    etag[0] = '\0';
+    if (code == ERR_ABSENT)
+        return OK;
+    if (code == OK)
+        code = json_parse(text.p, text.len, 4, doc, err);
+    if (code == OK && json_get_int(*doc, "v", 0) != 1)
+        code = err_set(err, ERR_INPUT, "version %lld is not known here", (long long)json_get_int(*doc, "v", 0));
+    if (code != OK)
+        return err_context(err, "%s", name);
+    str_copy(etag, ETAG_MAX, info.etag);
+    return OK;
+}
+
+static enum err_code write_small(const struct storage *s, const char *name, const struct str *text, const char *etag, struct err *err)
+{
+    enum err_code code = str_check(text, name, err);
+
+    if (code != OK)
+        return code;
+    return blob_put(s, CONTAINER_JOBS, name, text->p, text->len, "application/json", *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag, NULL, err);
+}
+
+/* 1-based position, 0 when it is not there. */
+static size_t position(const struct json *list, const char *job_id)
+{
+    for (size_t i = 0; i < json_len(list); i++)
+        if (str_is(json_text(json_at(list, i)), job_id))
+            return i + 1;
+    return 0;
+}
+
+/* The list again: without `out`, and with `in` at its end. Either may be NULL. */
+static void write_list(struct str *to, const char *name, const struct json *list, const char *out, const char *in)
+{
+    json_open(to, name, '[');
+    for (size_t i = 0; i < json_len(list); i++) {
+        const char *job = json_text(json_at(list, i));
+        if (job != NULL && (out == NULL || !str_is(job, out)))
+            json_put_text(to, NULL, job);
+    }
+    if (in != NULL)
+        json_put_text(to, NULL, in);
+    json_close(to, ']');
+}
+
+static enum err_code take_slot_once(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err)
+{
+    __attribute__((cleanup(slots_done))) struct slots now = {0};
+    AUTO_STR text = STR_MAX(FILE_MAX_);
+    enum err_code code = read_small(s, SLOTS, &now.doc, now.etag, err);
+
+    if (code != OK)
+        return code;
+    const struct json *holders = json_get(now.doc, "holders"), *waiting = json_get(now.doc, "waiting");
+    *place = 0;
+    if (position(holders, job_id) > 0)
+        return OK;
+    size_t taken = json_len(holders), at = position(waiting, job_id);
+    size_t free_slots = (size_t)max_jobs > taken ? (size_t)max_jobs - taken : 0;
+    size_t turn = at > 0 ? at : json_len(waiting) + 1;
+    bool mine = turn <= free_slots;
+    if (!mine)
+        *place = (int64_t)turn;
+    if (!mine && at > 0)
+        return OK; /* waits already */
+    json_open(&text, NULL, '{');
+    json_put_int(&text, "v", 1);
+    write_list(&text, "holders", holders, NULL, mine ? job_id : NULL);
+    write_list(&text, "waiting", waiting, mine ? job_id : NULL, mine ? NULL : job_id);
+    json_close(&text, '}');
+    return write_small(s, SLOTS, &text, now.etag, err);
+}
+
+enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err)
+{
+    enum err_code code = ERR_CONFLICT;
+
+    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++)
+        code = take_slot_once(s, job_id, max_jobs, place, err);
+    return code == OK ? OK : err_context(err, "slot");
+}
+
+static enum err_code free_slot_once(const struct storage *s, const char *job_id, struct err *err)
+{
+    __attribute__((cleanup(slots_done))) struct slots now = {0};
+    AUTO_STR text = STR_MAX(FILE_MAX_);
+    enum err_code code = read_small(s, SLOTS, &now.doc, now.etag, err);
+
+    if (code != OK)
+        return code;
+    const struct json *holders = json_get(now.doc, "holders"), *waiting = json_get(now.doc, "waiting");
+    if (position(holders, job_id) == 0 && position(waiting, job_id) == 0)
+        return OK;
+    json_open(&text, NULL, '{');
+    json_put_int(&text, "v", 1);
+    write_list(&text, "holders", holders, job_id, NULL);
+    write_list(&text, "waiting", waiting, job_id, NULL);
+    json_close(&text, '}');
+    return write_small(s, SLOTS, &text, now.etag, err);
+}
+
+enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err)
+{
+    enum err_code code = ERR_CONFLICT;
+
+    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++)
+        code = free_slot_once(s, job_id, err);
+    return code == OK ? OK : err_context(err, "slot");
+}

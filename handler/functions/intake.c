@@ -1,0 +1,164 @@
+#include "functions/intake.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "controller/ledger.h"
+
+#define CREATE_WAIT_S 3600
+#define SILENCE_S 900
+#define PUBLISH_WAIT_S 1800
+#define TELL_WAIT_S 86400
+#define POINTER_MAX (64 * 1024)
+
+/* `auto`: the job whose model the line shows now; a line without one starts afresh. */
+static enum err_code resolve_auto(const struct storage *s, const char *line, char parent[JOB_ID_MAX], struct err *err)
+{
+    AUTO_STR name = STR_MAX(128), text = STR_MAX(POINTER_MAX);
+    AUTO_JSON doc = NULL;
+
+    str_addf(&name, "%s/current.json", line);
+    parent[0] = '\0';
+    enum err_code code = blob_get(s, CONTAINER_MODEL, str_c(&name), &text, NULL, err);
+    if (code == OK && json_parse(text.p, text.len, 4, &doc, err) == OK)
+        str_copy(parent, JOB_ID_MAX, json_get_text(doc, "job_id"));
+    return code == ERR_ABSENT ? OK : code;
+}
+
+/* Its classes must begin with those of the former job: a checkpoint's rows keep their meaning. */
+static bool extends(const struct request *now, const struct request *former)
+{
+    if (now->classes == NULL || former->classes == NULL)
+        return true; /* read from the zip: judged on the machine */
+    if (now->classes_count < former->classes_count)
+        return false;
+    for (int32_t i = 0; i < former->classes_count; i++)
+        if (!str_is(now->classes[i], former->classes[i]))
+            return false;
+    return true;
+}
+
+static enum err_code look_checkpoint(const struct storage *s, struct message *m, const struct record *former, struct err *err)
+{
+    AUTO_STR path = STR_MAX(256);
+    struct file_info info;
+
+    str_addf(&path, "%s/latest.pth", former->request.job_name);
+    enum err_code code = files_head(s, SHARE_LOGS, str_c(&path), &info, err);
+    if (code != ERR_ABSENT)
+        return code;
+    message_fault(m, "E09", "continue_from", "`%s` has no latest.pth in share logs; leave the field empty, or name another job", former->request.job_name);
+    return OK;
+}
+
+/* parent is a job_id; its folder's name comes back. */
+static enum err_code look_parent(const struct storage *s, struct message *m, const char *parent, char parent_name[JOB_ID_MAX], struct err *err)
+{
+    const struct request *r = &m->request;
+    AUTO_RECORD former = {0};
+    enum err_code code = ledger_load(s, parent, &former, err);
+
+    if (code == ERR_ABSENT) {
+        message_fault(m, "E09", "continue_from", "`%s` is no job of this system (made by the former one?); leave the field empty", parent);
+        return OK;
+    }
+    if (code != OK)
+        return code;
+    if (former.state.outcome != OUTCOME_SUCCEEDED)
+        message_fault(m, "E09", "continue_from", "`%s` has not succeeded (%s)", former.request.job_name, job_outcome_words[former.state.outcome]);
+    else if (former.request.task != r->task || former.request.model != r->model)
+        message_fault(m, "E09", "continue_from", "`%s` is another kind of model (%s, model %d)", former.request.job_name, task_name(former.request.task), former.request.model);
+    else if (!extends(r, &former.request))
+        message_fault(m, "E09", "continue_from", "the classes must begin with those of `%s`, in its order", former.request.job_name);
+    else {
+        str_copy(parent_name, JOB_ID_MAX, former.request.job_name);
+        return look_checkpoint(s, m, &former, err);
+    }
+    return OK;
+}
+
+static enum err_code look_line(const struct storage *s, struct message *m, struct err *err)
+{
+    AUTO_LINE line = {0};
+    enum err_code code = ledger_line(s, m->request.line, &line, err);
+
+    if (code == OK && line.task[0] != '\0' && !str_is(line.task, task_name(m->request.task)))
+        message_fault(m, "E19", "line", "line `%s` carries %s models and this job is for %s; name another line", m->request.line, line.task, task_name(m->request.task));
+    return code;
+}
+
+enum err_code intake_look(const struct app *app, struct message *m, char parent_name[JOB_ID_MAX], struct err *err)
+{
+    const struct storage *s = &app->controller->storage;
+    char parent[JOB_ID_MAX];
+    enum err_code code = OK;
+
+    parent_name[0] = '\0';
+    str_copy(parent, sizeof parent, m->request.continue_from);
+
+    if (m->request.task != TASK_DETECTION)
+        message_fault(m, "E08", "dl_type", "%s cannot be trained here (trainer `%s` does detection)", task_name(m->request.task), app->controller->trainer);
+    if (str_is(parent, "auto"))
+        code = resolve_auto(s, m->request.line, parent, err);
+    if (code == OK && parent[0] != '\0')
+        code = look_parent(s, m, parent, parent_name, err);
+    if (code == OK)
+        code = look_line(s, m, err);
+    return code;
+}
+
+bool intake_same_content(const struct app *app, const struct message *m, const struct record *there)
+{
+    struct file_info zip;
+
+    if (!request_same(&m->request, &there->request))
+        return false;
+    if (there->zip_etag[0] == '\0')
+        return true; /* not seen whole yet: the name is all there is */
+    enum err_code code = files_head(&app->controller->storage, SHARE_TRAIN, m->request.zip, &zip, NULL);
+    return code != OK || (str_is(zip.etag, there->zip_etag) && zip.size == there->zip_size);
+}
+
+/* The line that asks for the same once more. A job_id is used up once it was accepted. */
+static void keep_line_again(const struct app *app, const struct message *m, struct record *rec)
+{
+    struct request again = m->request; /* borrows the classes */
+    AUTO_STR line = STR_MAX(sizeof rec->corrected - 1);
+
+    if (again.job_id_given)
+        message_next_job_id(m->request.job_name, again.job_name);
+    message_line(&again, &app->defaults, &line);
+    str_copy(rec->corrected, sizeof rec->corrected, str_c(&line) != NULL ? str_c(&line) : "");
+}
+
+enum err_code intake_record(const struct app *app, const struct invocation *inv, const struct message *m, const char *parent_name, struct record *rec,
+                            struct err *err)
+{
+    const struct controller *c = app->controller;
+
+    if (!request_copy(&rec->request, &m->request))
+        return err_set(err, ERR_MEMORY, "no memory");
+    str_copy(rec->job_id, sizeof rec->job_id, m->request.job_id);
+    str_copy(rec->parent_name, sizeof rec->parent_name, parent_name);
+    str_copy(rec->message_id, sizeof rec->message_id, inv->message_id);
+    str_copy(rec->owner, sizeof rec->owner, c->owner);
+    names_slug(rec->owner, rec->job_id, rec->slug);
+    str_copy(rec->group_prefix, sizeof rec->group_prefix, c->group_prefix);
+    str_copy(rec->location, sizeof rec->location, c->location);
+    str_copy(rec->trainer, sizeof rec->trainer, c->trainer);
+    str_copy(rec->scripts_sha256, sizeof rec->scripts_sha256, c->assets.scripts_sha256);
+    rec->state = job_accepted(controller_now_s(c));
+    rec->terms = (struct job_terms){
+        .upload_wait_s = c->upload_wait_s,
+        .create_wait_s = CREATE_WAIT_S,
+        .silence_s = SILENCE_S,
+        .run_s = m->request.max_minutes * 60,
+        .run_max_s = c->max_job_minutes * 60,
+        .publish_wait_s = PUBLISH_WAIT_S,
+        .tell_wait_s = TELL_WAIT_S,
+    };
+    if (m->faults == 0)
+        keep_line_again(app, m, rec);
+    return OK;
+}

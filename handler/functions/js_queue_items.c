@@ -1,0 +1,155 @@
+/* js-queue-items: a message becomes a job, an answer, or a refusal that a person can act on. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "controller/ledger.h"
+#include "controller/tell.h"
+#include "functions/functions.h"
+#include "functions/intake.h"
+#include "job/notice.h"
+
+#define STATUS_MAX 16000
+
+/* A refused message is a job born with its outcome: the same loop tells people and closes it. It is kept under the default job_id, so the one it asked for stays free. */
+static enum err_code refuse(const struct app *app, struct invocation *inv, struct message *m, struct str *said, struct err *err)
+{
+    AUTO_RECORD rec = {0};
+    AUTO_STR faults = STR_MAX(sizeof rec.refused - 1);
+
+    message_default_job_id(m->request.zip, inv->message_id, m->request.job_id);
+    str_copy(m->request.job_name, sizeof m->request.job_name, m->request.job_id);
+    enum err_code code = intake_record(app, inv, m, "", &rec, err);
+    if (code != OK)
+        return code;
+    rec.state = job_rejected(rec.state.accepted_s);
+    notice_faults(m, &faults);
+    str_copy(rec.refused, sizeof rec.refused, str_c(&faults) != NULL ? str_c(&faults) : m->fault[0].text);
+    str_copy(rec.shown, sizeof rec.shown, m->shown);
+    str_copy(rec.corrected, sizeof rec.corrected, m->corrected);
+    code = ledger_accept(&app->controller->storage, &rec, err);
+    if (code == OK || code == ERR_CONFLICT) /* delivered before: told by the same loop */
+        code = app_drive(app, inv, rec.job_id, err);
+    if (code == OK)
+        str_addf(said, "refused: %s", rec.refused);
+    return code;
+}
+
+/* A job of this id is there. The same message, or the same content, is the same job; anything else is E10. */
+static enum err_code meet(const struct app *app, struct invocation *inv, struct message *m, const struct record *there, struct str *said, struct err *err)
+{
+    AUTO_STR text = STR_MAX(NOTICE_MAX);
+    char since[DATE_ISO];
+
+    bool same_message = str_is(there->message_id, inv->message_id);
+    if (!same_message && !intake_same_content(app, m, there)) {
+        date_iso(there->state.accepted_s, since);
+        message_fault(m, "E10", "job_id", "`%s` belongs to another request (%s, accepted %s)", there->request.job_name, job_machine_words[there->state.machine], since);
+        return refuse(app, inv, m, said, err);
+    }
+    if (!same_message) {
+        notice_repeated(there, controller_now_s(app->controller), &text);
+        tell_once(app->controller, str_c(&text) != NULL ? str_c(&text) : "");
+    }
+    str_addf(said, "job %s is known (%s)", there->job_id, job_machine_words[there->state.machine]);
+    return there->state.machine == MACHINE_CLOSED ? OK : app_drive(app, inv, there->job_id, err);
+}
+
+static enum err_code train(const struct app *app, struct invocation *inv, struct message *m, struct str *said, struct err *err)
+{
+    const struct storage *s = &app->controller->storage;
+
+    for (int tries = 0; tries < 2; tries++) { /* a second time when another delivery is first */
+        AUTO_RECORD there = {0}, rec = {0};
+        char parent_name[JOB_ID_MAX];
+        enum err_code code = ledger_load(s, m->request.job_id, &there, err);
+        if (code == OK)
+            return meet(app, inv, m, &there, said, err);
+        if (code == ERR_ABSENT)
+            code = intake_look(app, m, parent_name, err);
+        if (code != OK)
+            return code;
+        if (m->faults > 0)
+            return refuse(app, inv, m, said, err);
+        code = intake_record(app, inv, m, parent_name, &rec, err);
+        if (code == OK)
+            code = ledger_accept(s, &rec, err);
+        if (code == OK) {
+            log_line(LOG_INFO, "accepted: %s", m->request.zip);
+            str_addf(said, "job %s is accepted", rec.job_id);
+            code = app_drive(app, inv, rec.job_id, err);
+            if (code != OK) /* it is saved: job-watch goes on with it */
+                log_line(LOG_WARN, "%s", err->msg);
+            return OK;
+        }
+        if (code != ERR_CONFLICT)
+            return code;
+    }
+    return err->code;
+}
+
+static enum err_code status_of_all(const struct app *app, struct str *text, struct err *err)
+{
+    struct live_job *live = NULL;
+    size_t count = 0;
+    const struct storage *s = &app->controller->storage;
+    enum err_code code = ledger_live(s, &live, &count, err);
+
+    for (size_t i = 0; code == OK && i < count; i++) {
+        AUTO_RECORD rec = {0};
+        if (ledger_load(s, live[i].job_id, &rec, NULL) != OK)
+            continue;
+        notice_status(&rec, controller_now_s(app->controller), text);
+        str_add(text, "\n");
+    }
+    if (code == OK && text->len == 0)
+        str_add(text, "Nothing is running, and nothing waits.\n");
+    free(live);
+    return code;
+}
+
+static enum err_code status(const struct app *app, const struct message *m, struct str *said, struct err *err)
+{
+    AUTO_STR text = STR_MAX(STATUS_MAX);
+    AUTO_RECORD rec = {0};
+    enum err_code code;
+
+    if (m->status_job_id[0] == '\0')
+        code = status_of_all(app, &text, err);
+    else {
+        code = ledger_load(&app->controller->storage, m->status_job_id, &rec, err);
+        if (code == OK)
+            notice_status(&rec, controller_now_s(app->controller), &text);
+        if (code == ERR_ABSENT) {
+            str_addf(&text, "There is no job `%s`.", m->status_job_id);
+            code = OK;
+        }
+    }
+    if (code != OK)
+        return code;
+    const char *words = str_c(&text) != NULL ? str_c(&text) : "Too many jobs for one answer: ask for one by its job_id.";
+    tell_once(app->controller, words);
+    tell_status_file(app->controller, words);
+    str_add(said, "status was told");
+    return OK;
+}
+
+enum err_code js_queue_items(void *ctx, struct invocation *inv, struct str *said, struct err *err)
+{
+    const struct app *app = ctx;
+    __attribute__((cleanup(message_done))) struct message m = {0};
+
+    http_scope(inv->deadline_ms);
+    if (inv->message_id[0] == '\0')
+        return err_set(err, ERR_INPUT, "the host sent no message Id: a repeated delivery could not be told from a new message");
+    enum err_code code = message_read(inv->text.p, inv->text.len, inv->message_id, &app->defaults, &m, err);
+    if (code != OK)
+        return code;
+    log_scope(NULL, m.request.job_id);
+    if (m.faults > 0)
+        return refuse(app, inv, &m, said, err);
+    if (m.action == ACTION_STATUS)
+        return status(app, &m, said, err);
+    return train(app, inv, &m, said, err);
+}

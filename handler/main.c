@@ -1,0 +1,158 @@
+/* main.c - wiring: the only place that builds objects. The Functions host starts this program, talks HTTP to it on loopback, and kills it without warning. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "functions/functions.h"
+#include "http/curl.h"
+#include "server/server.h"
+#include "settings.h"
+
+#define BUDGET_MS (120 * 1000) /* of one invocation; functionTimeout in host.json is 5 min */
+#define DRAIN_MS (20 * 1000)
+
+static const struct server_function FUNCTIONS[] = {
+    {"js-queue-items", "message", true, js_queue_items},
+    {"delete-resources", "message", true, delete_resources},
+    {"job-watch", NULL, false, job_watch},
+    {NULL, NULL, false, NULL},
+};
+
+static const char *environment(const char *name)
+{
+    return getenv(name);
+}
+
+/* Every line of a text as one log line. */
+static void log_lines(enum log_level level, const struct str *text)
+{
+    for (const char *line = str_c(text); line != NULL && *line != '\0';) {
+        size_t n = strcspn(line, "\n");
+        log_line(level, "%.*s", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
+static enum err_code read_settings(struct settings *s)
+{
+    AUTO_STR faults = STR_MAX(16 * 1024), notes = STR_MAX(4096);
+    enum err_code code = settings_read(environment, s, &faults, &notes);
+
+    log_lines(LOG_INFO, &notes);
+    if (code != OK) {
+        log_line(LOG_ERROR, "the settings cannot be used:");
+        log_lines(LOG_ERROR, &faults);
+    }
+    return code;
+}
+
+/* The parts that everything else shares; each is closed by stop(). */
+struct parts {
+    struct settings settings;
+    struct curl_pool *pool;
+    struct http http;
+    struct controller controller;
+    struct app app;
+    struct server *server;
+};
+
+static enum err_code build(struct parts *p, struct err *err)
+{
+    struct settings *s = &p->settings;
+    struct controller *c = &p->controller;
+
+    enum err_code code = curl_start(&p->pool, err);
+    if (code != OK)
+        return code;
+    p->http = (struct http){.transport = curl_transport(p->pool), .clock = &clock_system};
+    c->http = &p->http;
+    c->clock = &clock_system;
+    c->storage = s->storage;
+    c->storage.http = &p->http;
+    c->slack_url = s->slack_url;
+    c->max_jobs = s->max_jobs;
+    c->upload_wait_s = s->upload_wait_s;
+    c->max_job_minutes = s->max_job_minutes;
+    pthread_mutex_init(&c->lock, NULL);
+    str_copy(c->group_prefix, sizeof c->group_prefix, s->group_prefix);
+    str_copy(c->location, sizeof c->location, s->location);
+    str_copy(c->trainer, sizeof c->trainer, s->trainer);
+    names_owner(s->storage.account, c->owner);
+    c->arm.http = &p->http;
+    str_copy(c->arm.endpoint, sizeof c->arm.endpoint, s->arm_endpoint);
+    str_copy(c->arm.subscription, sizeof c->arm.subscription, s->subscription);
+    code = identity_open(&s->identity, &p->http, &c->arm.identity, err);
+    if (code == OK)
+        code = assets_load(s->root, &c->assets, err);
+    p->app = (struct app){
+        .controller = c,
+        .defaults = {
+            .vm_size = s->vm_size,
+            .vm_sizes = s->vm_sizes,
+            .classes = s->classes,
+            .epochs = s->epochs,
+            .epochs_max = s->epochs_max,
+            .max_minutes = s->max_minutes,
+            .max_job_minutes = s->max_job_minutes,
+        },
+    };
+    return code;
+}
+
+static void stop(struct parts *p)
+{
+    assets_done(&p->controller.assets);
+    identity_close(p->controller.arm.identity);
+    curl_stop(p->pool);
+    settings_done(&p->settings);
+}
+
+/* Waits for the signal that asks to end. SIGTERM is a courtesy of the platform, never relied upon: everything that matters is in storage. */
+static int serve(struct parts *p, const sigset_t *signals)
+{
+    struct err err = {0};
+    int signal = 0;
+
+    if (server_start(p->settings.port, FUNCTIONS, &p->app, &clock_system, BUDGET_MS, &p->server, &err) != OK) {
+        log_line(LOG_ERROR, "%s", err.msg);
+        return EXIT_FAILURE;
+    }
+    log_line(LOG_INFO, "listening on 127.0.0.1:%u, version %s", p->settings.port, RETRAIN_VERSION);
+    while (sigwait(signals, &signal) != 0)
+        continue;
+    int cut = server_stop(p->server, DRAIN_MS);
+    log_line(LOG_INFO, "signal %d: stopped, %d calls were cut off", signal, cut);
+    if (cut > 0)
+        _exit(128 + signal); /* their threads still use what stop() would free */
+    return 128 + signal; /* never 0: the host would take that for a wish to stay down */
+}
+
+int main(void)
+{
+    static struct parts parts; /* large, and shared by all threads */
+    struct err err = {0};
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread: only sigwait sees them */
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a host that dies hard must not leave the port taken */
+    setvbuf(stdout, NULL, _IOLBF, 0);
+
+    if (read_settings(&parts.settings) != OK)
+        return EXIT_FAILURE;
+    int status = EXIT_FAILURE;
+    if (build(&parts, &err) == OK)
+        status = serve(&parts, &signals);
+    else
+        log_line(LOG_ERROR, "%s", err.msg);
+    stop(&parts);
+    return status;
+}

@@ -1,0 +1,240 @@
+#include "settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct settings_row ROWS[] = {
+    {"AzureWebJobsStorage", "", "connection string (with account key) of the storage account that has the queues, containers and shares"},
+    {"TRAIN_VM_RESOURCE_GROUP", "", "how the names of the resource groups begin that are made for machines (at most 39 characters)"},
+    {"AZURE_SP_APP_ID", "", "the service principal that makes and deletes machines; AZURE_CLIENT_ID is the same"},
+    {"AZURE_SP_PASSWORD", "", "its secret; AZURE_CLIENT_SECRET is the same"},
+    {"AZURE_SP_TENANT", "", "its tenant; AZURE_TENANT_ID is the same"},
+    {"AZURE_SUBSCRIPTION_ID", "", "where machines are made; left out: the only subscription the principal sees"},
+    {"AZURE_LOCATION", "japaneast", "region of the machines"},
+    {"VM_SIZE", "Standard_D8s_v4", "size of a machine when the message names none"},
+    {"VM_SIZES", "", "sizes that messages may name, separated by commas; left out: only VM_SIZE"},
+    {"CLASSES", "", "class names, separated by commas, when the message names none; left out: read from the zip"},
+    {"EPOCHS", "20", "epochs when the message names none"},
+    {"EPOCHS_MAX", "1000", "most epochs that a message may ask for"},
+    {"MAX_JOBS", "2", "machines at the same time"},
+    {"MAX_HOURS", "8", "hours a job may take when the message names none"},
+    {"MAX_JOB_HOURS", "24", "most hours a message may ask for (0.5 to 48)"},
+    {"WAIT_FOR_UPLOAD", "5", "minutes that a message waits for its zip"},
+    {"SLACK_URL", "", "incoming webhook; left out: nobody is told by Slack"},
+    {"TRAINER", "tiny", "program that trains"},
+    {"AZURE_STORAGE_CONNECTION_STRING", "", "the same account as AzureWebJobsStorage, under its former name"},
+    {"AZURE_STORAGE_ACCOUNT_NAME", "", "the same account, under its former name"},
+    {"AZURE_STORAGE_ACCOUNT_KEY", "", "its key, under its former name"},
+    {"AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com", "sign-in of a sovereign cloud"},
+    {"AZURE_ARM_ENDPOINT", "https://management.azure.com", "Resource Manager of a sovereign cloud"},
+};
+static const struct {
+    const char *name, *answer;
+} REPLACED[] = {
+    {"ACI_RESOURCE_GROUP", "no container is started any more; it can be removed"},
+    {"ACI_CONTAINER_NAME", "no container is started any more; it can be removed"},
+    {"ACI_IMAGE", "no container is started any more; it can be removed"},
+    {"GITHUB_REPO_URL", "scripts come with the app, not from a repository; it can be removed"},
+    {"CUSTOM_SCRIPT_URL", "scripts come with the app, not from a repository; it can be removed"},
+};
+
+const struct settings_row *settings_rows(size_t *count)
+{
+    *count = sizeof ROWS / sizeof *ROWS;
+    return ROWS;
+}
+
+struct reader {
+    const char *(*lookup)(const char *name);
+    struct str *faults;
+};
+
+/* The value, or the row's fallback; never NULL. */
+static const char *get(const struct reader *r, const char *name)
+{
+    const char *value = r->lookup(name);
+
+    if (value != NULL && *value != '\0')
+        return value;
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        if (str_is(ROWS[i].name, name))
+            return ROWS[i].fallback;
+    return "";
+}
+
+/* The first that is set: a former name and its standard one. */
+static const char *either(const struct reader *r, const char *name, const char *other)
+{
+    const char *value = get(r, name);
+
+    return *value != '\0' ? value : get(r, other);
+}
+
+static void fault(const struct reader *r, const char *name, const char *what)
+{
+    str_addf(r->faults, "%s: %s\n", name, what);
+}
+
+static void text(const struct reader *r, const char *name, const char *value, const char *allowed, char *to, size_t size, const char *rule)
+{
+    if (strlen(value) >= size || strspn(value, allowed) != strlen(value))
+        fault(r, name, rule);
+    else
+        str_copy(to, size, value);
+}
+
+static double number(const struct reader *r, const char *name, double least, double most)
+{
+    const char *value = get(r, name);
+    char *end = NULL;
+
+    errno = 0;
+    double n = strtod(value, &end);
+    if (errno != 0 || end == value || *end != '\0' || !(n >= least && n <= most)) {
+        str_addf(r->faults, "%s: a number from %g to %g is needed\n", name, least, most);
+        return least;
+    }
+    return n;
+}
+
+static int32_t whole(const struct reader *r, const char *name, int32_t least, int32_t most)
+{
+    double n = number(r, name, least, most);
+
+    if (n != (double)(int32_t)n)
+        fault(r, name, "a whole number is needed");
+    return (int32_t)n;
+}
+
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+static void read_storage(const struct reader *r, struct settings *s)
+{
+    struct err err = {0};
+    const char *main_string = either(r, "AzureWebJobsStorage", "AZURE_STORAGE_CONNECTION_STRING");
+    const char *other = r->lookup("AZURE_STORAGE_CONNECTION_STRING"), *name = get(r, "AZURE_STORAGE_ACCOUNT_NAME"), *key = get(r, "AZURE_STORAGE_ACCOUNT_KEY");
+    AUTO_STR built = STR_MAX(1024);
+
+    if (*main_string == '\0' && *name != '\0' && *key != '\0') {
+        str_addf(&built, "DefaultEndpointsProtocol=https;AccountName=%s;AccountKey=%s;EndpointSuffix=core.windows.net", name, key);
+        main_string = str_c(&built) != NULL ? str_c(&built) : "";
+    }
+    if (storage_parse(main_string, &s->storage, &err) != OK) {
+        fault(r, "AzureWebJobsStorage", *main_string == '\0' ? "is not set" : err.msg);
+        return;
+    }
+    if (s->storage.blob[0] == '\0' || s->storage.queue[0] == '\0' || s->storage.file[0] == '\0')
+        fault(r, "AzureWebJobsStorage", "endpoints for blobs, queues and files are all needed (add FileEndpoint=... where the account has none of its own)");
+    if (other != NULL && *other != '\0' && other != main_string) {
+        struct storage second = {0};
+        if (storage_parse(other, &second, &err) != OK)
+            fault(r, "AZURE_STORAGE_CONNECTION_STRING", err.msg);
+        else if (!str_is(second.account, s->storage.account))
+            fault(r, "AZURE_STORAGE_CONNECTION_STRING", "names another account than AzureWebJobsStorage; all must be one");
+        storage_done(&second);
+    }
+    if (*name != '\0' && !str_is(name, s->storage.account))
+        fault(r, "AZURE_STORAGE_ACCOUNT_NAME", "names another account than AzureWebJobsStorage; all must be one");
+}
+
+static void url(const struct reader *r, const char *name, char to[256])
+{
+    const char *value = get(r, name);
+
+    if (!http_url_safe(value) || strlen(value) >= 256 || strpbrk(value, "?#@ ") != NULL) {
+        fault(r, name, "an https address is needed");
+        return;
+    }
+    str_copy(to, 256, value);
+    for (size_t n = strlen(to); n > 0 && to[n - 1] == '/'; n--)
+        to[n - 1] = '\0';
+}
+
+static void read_identity(const struct reader *r, struct settings *s)
+{
+    const char *app = either(r, "AZURE_SP_APP_ID", "AZURE_CLIENT_ID"), *tenant = either(r, "AZURE_SP_TENANT", "AZURE_TENANT_ID");
+    const char *password = either(r, "AZURE_SP_PASSWORD", "AZURE_CLIENT_SECRET");
+
+    if (*app == '\0')
+        fault(r, "AZURE_SP_APP_ID", "is not set (the app id of the service principal)");
+    if (*tenant == '\0')
+        fault(r, "AZURE_SP_TENANT", "is not set (the tenant of the service principal)");
+    if (*password == '\0' || secret_set(&s->identity.client_secret, password, strlen(password), NULL) != OK)
+        fault(r, "AZURE_SP_PASSWORD", "is not set (the secret of the service principal)");
+    text(r, "AZURE_SP_APP_ID", app, NAME_CHARACTERS, s->identity.client_id, sizeof s->identity.client_id, "letters, digits and dashes only");
+    text(r, "AZURE_SP_TENANT", tenant, NAME_CHARACTERS ".", s->identity.tenant, sizeof s->identity.tenant, "letters, digits, dots and dashes only");
+    url(r, "AZURE_AUTHORITY_HOST", s->identity.authority);
+    url(r, "AZURE_ARM_ENDPOINT", s->arm_endpoint);
+    str_copy(s->identity.resource, sizeof s->identity.resource, s->arm_endpoint);
+}
+
+static void read_machines(const struct reader *r, struct settings *s)
+{
+    const char *prefix = get(r, "TRAIN_VM_RESOURCE_GROUP");
+
+    if (*prefix == '\0')
+        fault(r, "TRAIN_VM_RESOURCE_GROUP", "is not set");
+    text(r, "TRAIN_VM_RESOURCE_GROUP", prefix, NAME_CHARACTERS, s->group_prefix, sizeof s->group_prefix, "letters, digits, - and _ only, at most 39");
+    text(r, "AZURE_SUBSCRIPTION_ID", get(r, "AZURE_SUBSCRIPTION_ID"), NAME_CHARACTERS, s->subscription, sizeof s->subscription, "an id such as 00000000-0000-0000-0000-000000000000 is needed");
+    text(r, "AZURE_LOCATION", get(r, "AZURE_LOCATION"), NAME_CHARACTERS " ", s->location, sizeof s->location, "a region such as japaneast is needed");
+    text(r, "VM_SIZE", get(r, "VM_SIZE"), NAME_CHARACTERS, s->vm_size, sizeof s->vm_size, "a size such as Standard_D8s_v4 is needed");
+    text(r, "VM_SIZES", get(r, "VM_SIZES"), NAME_CHARACTERS ", ", s->vm_sizes, sizeof s->vm_sizes, "sizes such as Standard_D8s_v4,Standard_D8s_v5 are needed");
+    if (!str_starts(s->vm_size, "Standard_"))
+        fault(r, "VM_SIZE", "a size such as Standard_D8s_v4 is needed");
+}
+
+static void read_limits(const struct reader *r, struct settings *s)
+{
+    s->epochs_max = whole(r, "EPOCHS_MAX", 1, 100000);
+    s->epochs = whole(r, "EPOCHS", 1, s->epochs_max);
+    s->max_jobs = whole(r, "MAX_JOBS", 1, 100);
+    s->max_job_minutes = (int32_t)(number(r, "MAX_JOB_HOURS", 0.5, 48) * 60);
+    s->max_minutes = (int32_t)(number(r, "MAX_HOURS", 0.5, s->max_job_minutes / 60.0) * 60);
+    s->upload_wait_s = (int32_t)(number(r, "WAIT_FOR_UPLOAD", 0, 24.0 * 60) * 60);
+}
+
+static void read_rest(const struct reader *r, struct settings *s)
+{
+    const char *slack = get(r, "SLACK_URL"), *classes = get(r, "CLASSES"), *trainer = get(r, "TRAINER"), *root = r->lookup("FUNCTIONS_APP_ROOT_PATH");
+    const char *port = r->lookup("FUNCTIONS_CUSTOMHANDLER_PORT");
+
+    if (*slack != '\0' && (!http_url_safe(slack) || secret_set(&s->slack_url, slack, strlen(slack), NULL) != OK))
+        fault(r, "SLACK_URL", "an https address is needed");
+    if (strlen(classes) >= sizeof s->classes)
+        fault(r, "CLASSES", "is too long");
+    str_copy(s->classes, sizeof s->classes, classes);
+    if (!str_is(trainer, "tiny"))
+        fault(r, "TRAINER", "`tiny` is the only one there is");
+    str_copy(s->trainer, sizeof s->trainer, trainer);
+    str_copy(s->root, sizeof s->root, root != NULL && *root != '\0' ? root : ".");
+    char *end = NULL;
+    long n = port != NULL ? strtol(port, &end, 10) : 0;
+    if (n < 1 || n > 65535 || *end != '\0')
+        fault(r, "FUNCTIONS_CUSTOMHANDLER_PORT", "is not set: this program is started by the Azure Functions host");
+    else
+        s->port = (uint16_t)n;
+}
+
+enum err_code settings_read(const char *(*lookup)(const char *name), struct settings *s, struct str *faults, struct str *notes)
+{
+    struct reader r = {.lookup = lookup, .faults = faults};
+
+    *s = (struct settings){0};
+    read_storage(&r, s);
+    read_identity(&r, s);
+    read_machines(&r, s);
+    read_limits(&r, s);
+    read_rest(&r, s);
+    for (size_t i = 0; i < sizeof REPLACED / sizeof *REPLACED; i++)
+        if (lookup(REPLACED[i].name) != NULL)
+            str_addf(notes, "%s is set: %s\n", REPLACED[i].name, REPLACED[i].answer);
+    return faults->len == 0 && !faults->failed ? OK : ERR_INPUT;
+}
+
+void settings_done(struct settings *s)
+{
+    storage_done(&s->storage);
+    secret_done(&s->identity.client_secret);
+    secret_done(&s->slack_url);
+}

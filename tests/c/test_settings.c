@@ -1,0 +1,183 @@
+/* The environment: all faults at once, no secret in any line, and the table agrees with README and local.settings.json.example. */
+#include "test.h"
+
+#include "settings.h"
+
+#define KEY "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+#define STORAGE "DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=" KEY ";EndpointSuffix=core.windows.net"
+
+static const char *env[64][2];
+static size_t env_count;
+
+static void set(const char *name, const char *value)
+{
+    for (size_t i = 0; i < env_count; i++)
+        if (strcmp(env[i][0], name) == 0) {
+            env[i][1] = value;
+            return;
+        }
+    env[env_count][0] = name;
+    env[env_count++][1] = value;
+}
+
+static const char *lookup(const char *name)
+{
+    for (size_t i = 0; i < env_count; i++)
+        if (strcmp(env[i][0], name) == 0)
+            return env[i][1];
+    return NULL;
+}
+
+static int good(void **state)
+{
+    (void)state;
+    env_count = 0;
+    set("AzureWebJobsStorage", STORAGE);
+    set("TRAIN_VM_RESOURCE_GROUP", "train-rg");
+    set("AZURE_SP_APP_ID", "app");
+    set("AZURE_SP_PASSWORD", "sentinel-password");
+    set("AZURE_SP_TENANT", "tenant");
+    set("FUNCTIONS_CUSTOMHANDLER_PORT", "7071");
+    return 0;
+}
+
+static enum err_code read(struct settings *s, struct str *faults, struct str *notes)
+{
+    enum err_code code = settings_read(lookup, s, faults, notes);
+    assert_null(strstr(str_c(faults), "sentinel"));
+    assert_null(strstr(str_c(faults), "Eby8"));
+    return code;
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    AUTO_STR faults = STR_MAX(16384), notes = STR_MAX(4096);
+    struct settings s;
+    assert_int_equal(read(&s, &faults, &notes), OK);
+    assert_int_equal(s.max_jobs, 2);
+    assert_int_equal(s.max_minutes, 480);
+    assert_int_equal(s.max_job_minutes, 1440);
+    assert_int_equal(s.upload_wait_s, 300);
+    assert_string_equal(s.arm_endpoint, "https://management.azure.com");
+    assert_string_equal(s.storage.file, "https://acct.file.core.windows.net");
+    settings_done(&s);
+}
+
+static void test_former_and_standard_names(void **state)
+{
+    (void)state;
+    AUTO_STR faults = STR_MAX(16384), notes = STR_MAX(4096);
+    struct settings s;
+    set("AzureWebJobsStorage", "");
+    set("AZURE_STORAGE_ACCOUNT_NAME", "acct");
+    set("AZURE_STORAGE_ACCOUNT_KEY", KEY);
+    set("AZURE_SP_APP_ID", NULL);
+    set("AZURE_CLIENT_ID", "other-app");
+    set("ACI_RESOURCE_GROUP", "x");
+    set("GITHUB_REPO_URL", "https://example");
+    assert_int_equal(read(&s, &faults, &notes), OK);
+    assert_string_equal(s.identity.client_id, "other-app");
+    assert_has(str_c(&notes), "ACI_RESOURCE_GROUP is set");
+    assert_has(str_c(&notes), "GITHUB_REPO_URL is set");
+    settings_done(&s);
+}
+
+static void test_each_fault(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value, *says;
+    } rows[] = {
+        {"AzureWebJobsStorage", "", "AzureWebJobsStorage: is not set"},
+        {"AzureWebJobsStorage", "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1&sig=sentinel", "AzureWebJobsStorage: "},
+        {"AzureWebJobsStorage", "UseDevelopmentStorage=true", "FileEndpoint"},
+        {"AZURE_STORAGE_CONNECTION_STRING", "DefaultEndpointsProtocol=https;AccountName=another;AccountKey=" KEY ";EndpointSuffix=core.windows.net", "another account"},
+        {"AZURE_STORAGE_ACCOUNT_NAME", "another", "another account"},
+        {"TRAIN_VM_RESOURCE_GROUP", NULL, "TRAIN_VM_RESOURCE_GROUP: is not set"},
+        {"TRAIN_VM_RESOURCE_GROUP", "0123456789012345678901234567890123456789", "at most 39"},
+        {"TRAIN_VM_RESOURCE_GROUP", "a/b", "letters, digits"},
+        {"AZURE_SP_APP_ID", NULL, "AZURE_SP_APP_ID"},
+        {"AZURE_SP_PASSWORD", NULL, "AZURE_SP_PASSWORD"},
+        {"AZURE_SP_TENANT", "a/../b", "AZURE_SP_TENANT"},
+        {"AZURE_AUTHORITY_HOST", "http://login.example", "AZURE_AUTHORITY_HOST: an https address"},
+        {"AZURE_ARM_ENDPOINT", "http://arm.example", "AZURE_ARM_ENDPOINT: an https address"},
+        {"SLACK_URL", "http://hooks.example/sentinel", "SLACK_URL: an https address"},
+        {"MAX_JOBS", "0", "MAX_JOBS"},
+        {"MAX_JOBS", "two", "MAX_JOBS"},
+        {"MAX_JOBS", "1.5", "whole"},
+        {"MAX_HOURS", "25", "MAX_HOURS"},
+        {"MAX_JOB_HOURS", "49", "MAX_JOB_HOURS"},
+        {"EPOCHS", "2000", "EPOCHS"},
+        {"WAIT_FOR_UPLOAD", "-1", "WAIT_FOR_UPLOAD"},
+        {"VM_SIZE", "D8s", "VM_SIZE"},
+        {"TRAINER", "otx", "TRAINER"},
+        {"FUNCTIONS_CUSTOMHANDLER_PORT", NULL, "FUNCTIONS_CUSTOMHANDLER_PORT"},
+        {"FUNCTIONS_CUSTOMHANDLER_PORT", "99999", "FUNCTIONS_CUSTOMHANDLER_PORT"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO_STR faults = STR_MAX(16384), notes = STR_MAX(4096);
+        struct settings s;
+        good(NULL);
+        set(rows[i].name, rows[i].value);
+        assert_int_equal(read(&s, &faults, &notes), ERR_INPUT);
+        assert_has(str_c(&faults), rows[i].says);
+        settings_done(&s);
+    }
+}
+
+static void test_all_faults_are_told_together(void **state)
+{
+    (void)state;
+    AUTO_STR faults = STR_MAX(16384), notes = STR_MAX(4096);
+    struct settings s;
+    env_count = 0;
+    assert_int_equal(read(&s, &faults, &notes), ERR_INPUT);
+    static const char *const names[] = {"AzureWebJobsStorage", "TRAIN_VM_RESOURCE_GROUP", "AZURE_SP_APP_ID", "AZURE_SP_PASSWORD", "AZURE_SP_TENANT", "FUNCTIONS_CUSTOMHANDLER_PORT"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        assert_has(str_c(&faults), names[i]);
+    settings_done(&s);
+}
+
+static void load(const char *file, struct str *to)
+{
+    char piece[4096];
+    size_t n;
+    AUTO_STR path = STR_MAX(4096);
+    str_addf(&path, "%s/../../%s", TEST_GOLDEN, file);
+    FILE *f = fopen(str_c(&path), "rbe");
+    assert_non_null(f);
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
+        str_add_n(to, piece, n);
+    fclose(f);
+}
+
+static void test_readme_and_example_name_every_setting(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct settings_row *rows = settings_rows(&count);
+    AUTO_STR readme = STR_MAX(1024 * 1024), example = STR_MAX(1024 * 1024);
+    load("README.md", &readme);
+    load("local.settings.json.example", &example);
+    for (size_t i = 0; i < count; i++) {
+        AUTO_STR line = STR_MAX(1024), member = STR_MAX(256);
+        str_addf(&line, "| `%s` | %s%s%s | %s |", rows[i].name, *rows[i].fallback != '\0' ? "`" : "", rows[i].fallback, *rows[i].fallback != '\0' ? "`" : "", rows[i].meaning);
+        assert_has(str_c(&readme), str_c(&line));
+        str_addf(&member, "\"%s\"", rows[i].name);
+        if (!str_starts(rows[i].name, "AZURE_STORAGE_")) /* former names are not for new files */
+            assert_has(str_c(&example), str_c(&member));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_defaults, good),
+        cmocka_unit_test_setup(test_former_and_standard_names, good),
+        cmocka_unit_test_setup(test_each_fault, good),
+        cmocka_unit_test_setup(test_all_faults_are_told_together, good),
+        cmocka_unit_test(test_readme_and_example_name_every_setting),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
