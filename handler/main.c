@@ -1,4 +1,5 @@
-/* main.c - wiring: the only place that builds objects. The Functions host starts this program, talks HTTP to it on loopback, and kills it without warning. */
+/* main.c - wiring: the only place that builds objects. The Functions host starts this program, talks HTTP to it on loopback, and kills it
+ * without warning. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 #define BUDGET_MS (120 * 1000) /* of one invocation; functionTimeout in host.json is 5 min */
 #define DRAIN_MS (20 * 1000)
+#define ORPHANED SIGUSR1
 
 static const struct server_function FUNCTIONS[] = {
     {"js-queue-items", "message", true, js_queue_items},
@@ -91,15 +93,16 @@ static enum err_code build(struct parts *p, struct err *err)
         code = assets_load(s->root, &c->assets, err);
     p->app = (struct app){
         .controller = c,
-        .defaults = {
-            .vm_size = s->vm_size,
-            .vm_sizes = s->vm_sizes,
-            .classes = s->classes,
-            .epochs = s->epochs,
-            .epochs_max = s->epochs_max,
-            .max_minutes = s->max_minutes,
-            .max_job_minutes = s->max_job_minutes,
-        },
+        .defaults =
+            {
+                .vm_size = s->vm_size,
+                .vm_sizes = s->vm_sizes,
+                .classes = s->classes,
+                .epochs = s->epochs,
+                .epochs_max = s->epochs_max,
+                .max_minutes = s->max_minutes,
+                .max_job_minutes = s->max_job_minutes,
+            },
     };
     return code;
 }
@@ -112,24 +115,33 @@ static void stop(struct parts *p)
     settings_done(&p->settings);
 }
 
-/* Waits for the signal that asks to end. SIGTERM is a courtesy of the platform, never relied upon: everything that matters is in storage. */
-static int serve(struct parts *p, const sigset_t *signals)
+/* Waits for the signal that asks to end. SIGTERM is a courtesy of the platform, never relied upon: everything that matters is in storage.
+ * ORPHANED comes whenever the thread of the host that started this process ends, which happens in a living host too: the parent's id
+ * decides. */
+static int wait_for_end(const sigset_t *signals, pid_t host)
+{
+    int signal = 0;
+
+    while (sigwait(signals, &signal) != 0 || (signal == ORPHANED && getppid() == host))
+        continue;
+    return signal;
+}
+
+static int serve(struct parts *p, const sigset_t *signals, pid_t host)
 {
     struct err err = {0};
-    int signal = 0;
 
     if (server_start(p->settings.port, FUNCTIONS, &p->app, &clock_system, BUDGET_MS, &p->server, &err) != OK) {
         log_line(LOG_ERROR, "%s", err.msg);
         return EXIT_FAILURE;
     }
     log_line(LOG_INFO, "listening on 127.0.0.1:%u, version %s", p->settings.port, RETRAIN_VERSION);
-    while (sigwait(signals, &signal) != 0)
-        continue;
+    int signal = wait_for_end(signals, host);
     int cut = server_stop(p->server, DRAIN_MS);
     log_line(LOG_INFO, "signal %d: stopped, %d calls were cut off", signal, cut);
     if (cut > 0)
         _exit(128 + signal); /* their threads still use what stop() would free */
-    return 128 + signal; /* never 0: the host would take that for a wish to stay down */
+    return 128 + signal;     /* never 0: the host would take that for a wish to stay down */
 }
 
 int main(void)
@@ -137,20 +149,22 @@ int main(void)
     static struct parts parts; /* large, and shared by all threads */
     struct err err = {0};
     sigset_t signals;
+    pid_t host = getppid();
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, ORPHANED);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread: only sigwait sees them */
     signal(SIGPIPE, SIG_IGN);
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a host that dies hard must not leave the port taken */
+    prctl(PR_SET_PDEATHSIG, ORPHANED); /* a host that dies hard must not leave the port taken */
     setvbuf(stdout, NULL, _IOLBF, 0);
 
     if (read_settings(&parts.settings) != OK)
         return EXIT_FAILURE;
     int status = EXIT_FAILURE;
     if (build(&parts, &err) == OK)
-        status = serve(&parts, &signals);
+        status = serve(&parts, &signals, host);
     else
         log_line(LOG_ERROR, "%s", err.msg);
     stop(&parts);

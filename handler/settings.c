@@ -113,7 +113,8 @@ static void read_storage(const struct reader *r, struct settings *s)
 {
     struct err err = {0};
     const char *main_string = either(r, "AzureWebJobsStorage", "AZURE_STORAGE_CONNECTION_STRING");
-    const char *other = r->lookup("AZURE_STORAGE_CONNECTION_STRING"), *name = get(r, "AZURE_STORAGE_ACCOUNT_NAME"), *key = get(r, "AZURE_STORAGE_ACCOUNT_KEY");
+    const char *other = r->lookup("AZURE_STORAGE_CONNECTION_STRING"), *name = get(r, "AZURE_STORAGE_ACCOUNT_NAME"),
+               *key = get(r, "AZURE_STORAGE_ACCOUNT_KEY");
     AUTO_STR built = STR_MAX(1024);
 
     if (*main_string == '\0' && *name != '\0' && *key != '\0') {
@@ -125,7 +126,8 @@ static void read_storage(const struct reader *r, struct settings *s)
         return;
     }
     if (s->storage.blob[0] == '\0' || s->storage.queue[0] == '\0' || s->storage.file[0] == '\0')
-        fault(r, "AzureWebJobsStorage", "endpoints for blobs, queues and files are all needed (add FileEndpoint=... where the account has none of its own)");
+        fault(r, "AzureWebJobsStorage",
+              "endpoints for blobs, queues and files are all needed (add FileEndpoint=... where the account has none of its own)");
     if (other != NULL && *other != '\0' && other != main_string) {
         struct storage second = {0};
         if (storage_parse(other, &second, &err) != OK)
@@ -162,8 +164,10 @@ static void read_identity(const struct reader *r, struct settings *s)
         fault(r, "AZURE_SP_TENANT", "is not set (the tenant of the service principal)");
     if (*password == '\0' || secret_set(&s->identity.client_secret, password, strlen(password), NULL) != OK)
         fault(r, "AZURE_SP_PASSWORD", "is not set (the secret of the service principal)");
-    text(r, "AZURE_SP_APP_ID", app, NAME_CHARACTERS, s->identity.client_id, sizeof s->identity.client_id, "letters, digits and dashes only");
-    text(r, "AZURE_SP_TENANT", tenant, NAME_CHARACTERS ".", s->identity.tenant, sizeof s->identity.tenant, "letters, digits, dots and dashes only");
+    text(r, "AZURE_SP_APP_ID", app, NAME_CHARACTERS, s->identity.client_id, sizeof s->identity.client_id,
+         "letters, digits and dashes only");
+    text(r, "AZURE_SP_TENANT", tenant, NAME_CHARACTERS ".", s->identity.tenant, sizeof s->identity.tenant,
+         "letters, digits, dots and dashes only");
     url(r, "AZURE_AUTHORITY_HOST", s->identity.authority);
     url(r, "AZURE_ARM_ENDPOINT", s->arm_endpoint);
     str_copy(s->identity.resource, sizeof s->identity.resource, s->arm_endpoint);
@@ -175,11 +179,15 @@ static void read_machines(const struct reader *r, struct settings *s)
 
     if (*prefix == '\0')
         fault(r, "TRAIN_VM_RESOURCE_GROUP", "is not set");
-    text(r, "TRAIN_VM_RESOURCE_GROUP", prefix, NAME_CHARACTERS, s->group_prefix, sizeof s->group_prefix, "letters, digits, - and _ only, at most 39");
-    text(r, "AZURE_SUBSCRIPTION_ID", get(r, "AZURE_SUBSCRIPTION_ID"), NAME_CHARACTERS, s->subscription, sizeof s->subscription, "an id such as 00000000-0000-0000-0000-000000000000 is needed");
-    text(r, "AZURE_LOCATION", get(r, "AZURE_LOCATION"), NAME_CHARACTERS " ", s->location, sizeof s->location, "a region such as japaneast is needed");
+    text(r, "TRAIN_VM_RESOURCE_GROUP", prefix, NAME_CHARACTERS, s->group_prefix, sizeof s->group_prefix,
+         "letters, digits, - and _ only, at most 39");
+    text(r, "AZURE_SUBSCRIPTION_ID", get(r, "AZURE_SUBSCRIPTION_ID"), NAME_CHARACTERS, s->subscription, sizeof s->subscription,
+         "an id such as 00000000-0000-0000-0000-000000000000 is needed");
+    text(r, "AZURE_LOCATION", get(r, "AZURE_LOCATION"), NAME_CHARACTERS " ", s->location, sizeof s->location,
+         "a region such as japaneast is needed");
     text(r, "VM_SIZE", get(r, "VM_SIZE"), NAME_CHARACTERS, s->vm_size, sizeof s->vm_size, "a size such as Standard_D8s_v4 is needed");
-    text(r, "VM_SIZES", get(r, "VM_SIZES"), NAME_CHARACTERS ", ", s->vm_sizes, sizeof s->vm_sizes, "sizes such as Standard_D8s_v4,Standard_D8s_v5 are needed");
+    text(r, "VM_SIZES", get(r, "VM_SIZES"), NAME_CHARACTERS ", ", s->vm_sizes, sizeof s->vm_sizes,
+         "sizes such as Standard_D8s_v4,Standard_D8s_v5 are needed");
     if (!str_starts(s->vm_size, "Standard_"))
         fault(r, "VM_SIZE", "a size such as Standard_D8s_v4 is needed");
 }
@@ -196,7 +204,8 @@ static void read_limits(const struct reader *r, struct settings *s)
 
 static void read_rest(const struct reader *r, struct settings *s)
 {
-    const char *slack = get(r, "SLACK_URL"), *classes = get(r, "CLASSES"), *trainer = get(r, "TRAINER"), *root = r->lookup("FUNCTIONS_APP_ROOT_PATH");
+    const char *slack = get(r, "SLACK_URL"), *classes = get(r, "CLASSES"), *trainer = get(r, "TRAINER"),
+               *root = r->lookup("FUNCTIONS_APP_ROOT_PATH");
     const char *port = r->lookup("FUNCTIONS_CUSTOMHANDLER_PORT");
 
     if (*slack != '\0' && (!http_url_safe(slack) || secret_set(&s->slack_url, slack, strlen(slack), NULL) != OK))

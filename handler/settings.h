@@ -11,14 +11,15 @@
 
 struct settings {
     uint16_t port;
-    struct storage storage;           /* without its http */
+    struct storage storage; /* without its http */
     struct identity_settings identity;
     char arm_endpoint[256], subscription[64], location[64], group_prefix[40], trainer[24];
     struct secret slack_url;
     char vm_size[70], vm_sizes[1024], classes[4096], root[1024];
     int32_t epochs, epochs_max, max_jobs, max_minutes, max_job_minutes, upload_wait_s;
 };
-/* lookup is getenv, or a test's. On ERR_INPUT `faults` holds one line per fault; no line holds a secret. `notes` gets lines about replaced names. */
+/* lookup is getenv, or a test's. On ERR_INPUT `faults` holds one line per fault; no line holds a secret. `notes` gets lines about replaced
+ * names. */
 enum err_code settings_read(const char *(*lookup)(const char *name), struct settings *s, struct str *faults, struct str *notes) MUST_CHECK;
 void settings_done(struct settings *s);
 

@@ -1,4 +1,4 @@
-"""Checks the direction of includes between the rooms of the handler, and that each header compiles alone.
+"""Checks the includes between the rooms of the handler, and that each header compiles alone.
 
 Exit status 0 when all holds; each violation is one line.
 """
@@ -83,7 +83,8 @@ def compiles_alone(header: Path) -> str | None:
     )
     if run.returncode == 0:
         return None
-    return f"{header.relative_to(HANDLER)}: {run.stderr.splitlines()[0] if run.stderr else 'does not compile alone'}"
+    reason = run.stderr.splitlines()[0] if run.stderr else "does not compile alone"
+    return f"{header.relative_to(HANDLER)}: {reason}"
 
 
 def main() -> int:
@@ -96,7 +97,8 @@ def main() -> int:
     for violation in found:
         print(violation)
     print(
-        f"layers: {len(sources)} files, {len(headers)} headers compiled alone, {len(found)} violations"
+        f"layers: {len(sources)} files, {len(headers)} headers compiled alone, "
+        f"{len(found)} violations"
     )
     return 1 if found else 0
 

@@ -11,11 +11,12 @@
 struct arm {
     const struct http *http;
     struct identity *identity;
-    char endpoint[256];     /* https://management.azure.com */
+    char endpoint[256]; /* https://management.azure.com */
     char subscription[64];
-    int64_t call_ms;        /* limit of one call with its retries; default 30 s */
+    int64_t call_ms; /* limit of one call with its retries; default 30 s */
 };
-/* The innermost error of an answer or of a failed deployment: error.details[..], innererror, JSON inside message strings, flat {code,message}, HTML, nothing; depth at most 8; generic wrappers are passed over. */
+/* The innermost error of an answer or of a failed deployment: error.details[..], innererror, JSON inside message strings, flat
+ * {code,message}, HTML, nothing; depth at most 8; generic wrappers are passed over. */
 struct arm_error {
     char code[96];
     char message[400]; /* one line */
@@ -23,12 +24,15 @@ struct arm_error {
 void arm_error_read(const char *body, size_t len, struct arm_error *out);
 void arm_error_from(const struct json *error, struct arm_error *out);
 
-/* All calls: 2xx OK; 404 ERR_ABSENT only when the code says that the thing asked for is not there (ResourceGroupNotFound, DeploymentNotFound, ResourceNotFound, NotFound); other 404 (SubscriptionNotFound,
- * PlatformImageNotFound) are ERR_REFUSED; 409 ERR_CONFLICT; 401, 403, 400 ERR_REFUSED; err->remote is the innermost code, err->msg its text. */
+/* All calls: 2xx OK; 404 ERR_ABSENT only when the code says that the thing asked for is not there (ResourceGroupNotFound,
+ * DeploymentNotFound, ResourceNotFound, NotFound); other 404 (SubscriptionNotFound, PlatformImageNotFound) are ERR_REFUSED; 409
+ * ERR_CONFLICT; 401, 403, 400 ERR_REFUSED; err->remote is the innermost code, err->msg its text. */
 #define ARM_TAGS_MAX 8
 struct arm_group {
     char location[64], state[32]; /* provisioningState: Succeeded, Deleting */
-    struct { char name[64], value[128]; } tag[ARM_TAGS_MAX];
+    struct {
+        char name[64], value[128];
+    } tag[ARM_TAGS_MAX];
     size_t tags;
 };
 const char *arm_group_tag(const struct arm_group *g, const char *name); /* "" when absent */
@@ -41,14 +45,18 @@ struct arm_deployment {
     enum arm_state state;
     struct arm_error error; /* of a failed one */
 };
-enum err_code arm_deployment_get(const struct arm *a, const char *group, const char *name, struct arm_deployment *out, struct err *err) MUST_CHECK;
-/* body: {"properties":{...}} as text; it holds securestring values: it is sent, never logged. DeploymentActive (somebody's same PUT runs) is OK. */
-enum err_code arm_deployment_put(const struct arm *a, const char *group, const char *name, const char *body, size_t len, struct err *err) MUST_CHECK;
-enum err_code arm_deployment_cancel(const struct arm *a, const char *group, const char *name, struct err *err) MUST_CHECK; /* nothing to cancel is OK */
+enum err_code arm_deployment_get(const struct arm *a, const char *group, const char *name, struct arm_deployment *out,
+                                 struct err *err) MUST_CHECK;
+/* body: {"properties":{...}} as text; it holds securestring values: it is sent, never logged. DeploymentActive (somebody's same PUT runs)
+ * is OK. */
+enum err_code arm_deployment_put(const struct arm *a, const char *group, const char *name, const char *body, size_t len,
+                                 struct err *err) MUST_CHECK;
+enum err_code arm_deployment_cancel(const struct arm *a, const char *group, const char *name,
+                                    struct err *err) MUST_CHECK; /* nothing to cancel is OK */
 
 struct arm_vm {
-    char vm_id[48];       /* properties.vmId: what IMDS tells the machine itself */
-    char power[32];       /* "running", "stopped", "deallocated" ... "" when not told */
+    char vm_id[48]; /* properties.vmId: what IMDS tells the machine itself */
+    char power[32]; /* "running", "stopped", "deallocated" ... "" when not told */
     enum arm_state state;
 };
 enum err_code arm_vm_get(const struct arm *a, const char *group, const char *name, struct arm_vm *out, struct err *err) MUST_CHECK;

@@ -86,10 +86,14 @@ static enum err_code read_page(const struct storage *s, const char *container, c
     return OK;
 }
 
+static void free_page(struct page **p)
+{
+    free(*p);
+}
+
 enum err_code blob_list(const struct storage *s, const char *container, const char *prefix, blob_visit visit, void *ctx, struct err *err)
 {
-    __attribute__((cleanup(free_text))) char *memory = calloc(1, sizeof(struct page));
-    struct page *p = (struct page *)(void *)memory;
+    __attribute__((cleanup(free_page))) struct page *p = calloc(1, sizeof *p);
     if (!p)
         return err_set(err, ERR_MEMORY, "no memory to list blobs");
     p->visit = visit;

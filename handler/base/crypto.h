@@ -10,7 +10,7 @@
 #define SHA256_BYTES 32
 #define SHA256_HEX 65 /* with the NUL */
 
-struct sha256; /* a running hash */
+struct sha256;                   /* a running hash */
 struct sha256 *sha256_new(void); /* NULL without memory; sha256_free */
 bool sha256_add(struct sha256 *h, const void *bytes, size_t len);
 bool sha256_end(struct sha256 *h, char hex[SHA256_HEX]); /* lower case */

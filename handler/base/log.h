@@ -1,8 +1,9 @@
 /* log.h - the only place that writes to stdout and stderr; one line a record.
  *
- * The Functions host guesses levels from words and streams (stderr with "warn" in it is a warning, other stderr an error), so INFO goes to stdout, WARN and
- * ERROR to stderr with the prefix `warn:` / `error:`. Every line carries the invocation id and job that the thread has set. Control characters
- * in arguments become blanks; a line is cut at 2 KiB. Thread-safe. Never hand it a secret: there is no way to print a struct secret. */
+ * The Functions host guesses levels from words and streams (stderr with "warn" in it is a warning, other stderr an error), so INFO goes to
+ * stdout, WARN and ERROR to stderr with the prefix `warn:` / `error:`. Every line carries the invocation id and job that the thread has
+ * set. Control characters in arguments become blanks; a line is cut at 2 KiB. Thread-safe. Never hand it a secret: there is no way to print
+ * a struct secret. */
 #ifndef LOG_H
 #define LOG_H
 enum log_level { LOG_INFO, LOG_WARN, LOG_ERROR };

@@ -45,7 +45,7 @@ void str_add_n(struct str *s, const void *bytes, size_t len)
         s->failed = true;
         return;
     }
-    if (!grow(s, len))
+    if (!grow(s, len) || !s->p)
         return;
     if (len)
         memcpy(s->p + s->len, bytes, len);

@@ -28,9 +28,9 @@ void str_add_path(struct str *s, const char *text);    /* the same, `/` kept */
 void str_add_xml(struct str *s, const char *text);     /* & < > " ' escaped */
 void str_clear(struct str *s);                         /* empty again, not failed; memory is kept (and wiped) */
 void str_done(struct str *s);
-const char *str_c(const struct str *s);                /* NULL if failed; never NULL otherwise */
+const char *str_c(const struct str *s);                                                     /* NULL if failed; never NULL otherwise */
 enum err_code str_check(const struct str *s, const char *what, struct err *err) MUST_CHECK; /* ERR_MEMORY "what is too long" */
-char *str_take(struct str *s);                         /* the caller owns the text (free()); NULL if failed; s is empty after */
+char *str_take(struct str *s); /* the caller owns the text (free()); NULL if failed; s is empty after */
 
 /* Small helpers over C text. All accept NULL as "". */
 bool str_is(const char *a, const char *b);

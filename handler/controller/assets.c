@@ -37,9 +37,8 @@ enum err_code assets_load(const char *root, struct assets *a, struct err *err)
         const char *name;
         struct str *to;
     } boot[] = {
-        {"vm-scripts/boot/start", &a->start},   {"vm-scripts/boot/claim", &a->claim},
-        {"vm-scripts/boot/fetch", &a->fetch},   {"vm-scripts/boot/report", &a->report},
-        {"vm-scripts/boot/retrain.service", &a->unit},
+        {"vm-scripts/boot/start", &a->start},   {"vm-scripts/boot/claim", &a->claim},          {"vm-scripts/boot/fetch", &a->fetch},
+        {"vm-scripts/boot/report", &a->report}, {"vm-scripts/boot/retrain.service", &a->unit},
     };
     enum err_code code = load(root, "vm-scripts.tar.gz", SCRIPTS_MAX, &a->scripts, err);
 

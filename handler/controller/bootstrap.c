@@ -234,7 +234,8 @@ static void put_number_value(struct str *to, const char *name, int64_t number)
     put_value(to, name, &value);
 }
 
-static enum err_code put_link_value(struct str *to, const char *name, const struct storage *s, const struct record *rec, const char *grant, struct err *err)
+static enum err_code put_link_value(struct str *to, const char *name, const struct storage *s, const struct record *rec, const char *grant,
+                                    struct err *err)
 {
     struct grant grants[GRANTS_MAX];
     size_t count = bootstrap_grants(rec, grants);
@@ -304,7 +305,8 @@ static void put_command(struct str *to, const char *const *words)
 
 enum err_code bootstrap_custom_data(const struct controller *c, const struct record *rec, struct str *to, struct err *err)
 {
-    static const char *const reload[] = {"systemctl", "daemon-reload", NULL}, *const enable[] = {"systemctl", "enable", "retrain.service", NULL},
+    static const char *const reload[] = {"systemctl", "daemon-reload", NULL},
+                             *const enable[] = {"systemctl", "enable", "retrain.service", NULL},
                              *const start[] = {"systemctl", "start", "--no-block", "retrain.service", NULL};
     AUTO_STR job = STR_MAX(48 * 1024), config = STR_MAX(CUSTOM_DATA_MAX);
     enum err_code code = job_json(&c->storage, rec, &job, err);

@@ -1,6 +1,8 @@
-/* bootstrap.h - what a machine knows when it boots: customData with job.json, the boot files, and one SAS link per file that it may read or write.
+/* bootstrap.h - what a machine knows when it boots: customData with job.json, the boot files, and one SAS link per file that it may read or
+ * write.
  *
- * A pure function of the record, the account and the app's files: a repeated order sends the same bytes. No account key, no password, no Slack URL goes in. */
+ * A pure function of the record, the account and the app's files: a repeated order sends the same bytes. No account key, no password, no
+ * Slack URL goes in. */
 #ifndef BOOTSTRAP_H
 #define BOOTSTRAP_H
 #include "controller/controller.h"

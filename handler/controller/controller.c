@@ -17,8 +17,8 @@ enum err_code controller_arm(struct controller *c, const struct arm **ret, struc
 
 static enum err_code make_storage(const struct storage *s, struct err *err)
 {
-    static const char *const containers[] = {CONTAINER_JOBS, CONTAINER_FILES, CONTAINER_MODEL}, *const queues[] = {QUEUE_MESSAGES, QUEUE_BELL},
-                             *const shares[] = {SHARE_TRAIN, SHARE_LOGS};
+    static const char *const containers[] = {CONTAINER_JOBS, CONTAINER_FILES, CONTAINER_MODEL},
+                             *const queues[] = {QUEUE_MESSAGES, QUEUE_BELL}, *const shares[] = {SHARE_TRAIN, SHARE_LOGS};
     enum err_code code = OK;
 
     for (size_t i = 0; code == OK && i < sizeof containers / sizeof *containers; i++)

@@ -13,7 +13,7 @@
 
 struct controller {
     struct storage storage;
-    struct arm arm; /* through controller_arm only */
+    struct arm arm;       /* through controller_arm only */
     pthread_mutex_t lock; /* over the two that are found out once: subscription and storage_made */
     bool storage_made;
     const struct http *http;

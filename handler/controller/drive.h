@@ -11,12 +11,14 @@ struct job_world {
     int64_t until_s; /* end of this invocation's budget, wall clock: no creation is ordered or begun after it */
     enum err_code (*load)(void *ctx, const char *job_id, struct record *rec, struct err *err);
     enum err_code (*save)(void *ctx, struct record *rec, struct err *err); /* If-Match; ERR_CONFLICT: another was first */
-    /* look and act fill in facts (ids, ETags, error texts) that explain; the next save keeps them. They cannot fail: what was not seen stays UNSEEN. */
+    /* look and act fill in facts (ids, ETags, error texts) that explain; the next save keeps them. They cannot fail: what was not seen
+     * stays UNSEEN. */
     void (*look)(void *ctx, struct record *rec, uint32_t look, struct job_seen *seen);
     void (*act)(void *ctx, struct record *rec, uint32_t act, struct job_seen *seen);
 };
 
 /* Brings one job as far as it can go now. Looks come first, each once; then every action at most once, each after the save that orders it.
- * OK also when nothing moved. ERR_ABSENT: no such job. Any other error: the record could not be read or saved; the job stays live and is looked at again. */
+ * OK also when nothing moved. ERR_ABSENT: no such job. Any other error: the record could not be read or saved; the job stays live and is
+ * looked at again. */
 enum err_code drive(const struct job_world *world, const char *job_id, struct err *err) MUST_CHECK;
 #endif

@@ -31,9 +31,9 @@ enum err_code ledger_free_slot(const struct storage *s, const char *job_id, stru
 /* lines/<line>.json: {"v":1,"task","classes":[...],"version","job_id"}: what a line carries, and the one job that publishes there now. */
 struct line {
     char task[32];
-    int64_t version;             /* of its current model; 0: none yet */
-    char job_id[JOB_ID_MAX];     /* "": free */
-    char (*class_name)[257];     /* classes_count, malloc'd */
+    int64_t version;         /* of its current model; 0: none yet */
+    char job_id[JOB_ID_MAX]; /* "": free */
+    char (*class_name)[257]; /* classes_count, malloc'd */
     int32_t classes_count;
     char etag[80];
 };
@@ -42,7 +42,9 @@ void line_done(struct line *l);
 /* A line that does not exist yet is OK with version 0, task "" and etag "". */
 enum err_code ledger_line(const struct storage *s, const char *name, struct line *out, struct err *err) MUST_CHECK;
 /* ERR_CONFLICT: another job publishes there; ERR_INPUT: the line carries another task. */
-enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version, struct err *err) MUST_CHECK;
+enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version,
+                               struct err *err) MUST_CHECK;
 /* Gives it back if it is the job's; published says what it carries from now on (NULL: as before). */
-enum err_code ledger_free_line(const struct storage *s, const char *name, const char *job_id, const struct line *published, struct err *err) MUST_CHECK;
+enum err_code ledger_free_line(const struct storage *s, const char *name, const char *job_id, const struct line *published,
+                               struct err *err) MUST_CHECK;
 #endif

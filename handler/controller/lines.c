@@ -80,10 +80,12 @@ static enum err_code put_line(const struct storage *s, const char *name, const s
     enum err_code code = str_check(&text, file, err);
     if (code != OK)
         return code;
-    return blob_put(s, CONTAINER_JOBS, file, text.p, text.len, "application/json", l->etag[0] == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, l->etag, NULL, err);
+    return blob_put(s, CONTAINER_JOBS, file, text.p, text.len, "application/json", l->etag[0] == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH,
+                    l->etag, NULL, err);
 }
 
-static enum err_code take_line_once(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version, bool *held, struct err *err)
+static enum err_code take_line_once(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version,
+                                    bool *held, struct err *err)
 {
     AUTO_LINE now = {0};
     enum err_code code = ledger_line(s, name, &now, err);
@@ -105,7 +107,8 @@ static enum err_code take_line_once(const struct storage *s, const char *name, c
     return put_line(s, name, &now, err);
 }
 
-enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version, struct err *err)
+enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version,
+                               struct err *err)
 {
     enum err_code code = ERR_CONFLICT;
     bool held = false;
@@ -115,13 +118,14 @@ enum err_code ledger_take_line(const struct storage *s, const char *name, const 
     return code;
 }
 
-static enum err_code free_line_once(const struct storage *s, const char *name, const char *job_id, const struct line *published, struct err *err)
+static enum err_code free_line_once(const struct storage *s, const char *name, const char *job_id, const struct line *published,
+                                    struct err *err)
 {
     AUTO_LINE now = {0};
     enum err_code code = ledger_line(s, name, &now, err);
 
     if (code != OK || !str_is(now.job_id, job_id))
-        return code; /* not ours (any more): nothing to give back */
+        return code;                                              /* not ours (any more): nothing to give back */
     struct line free_line = published != NULL ? *published : now; /* borrows the class names */
     str_copy(free_line.etag, sizeof free_line.etag, now.etag);
     free_line.job_id[0] = '\0';

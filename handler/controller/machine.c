@@ -37,7 +37,8 @@ static bool is_ours(const struct record *rec, const struct arm_group *g)
 }
 
 /* YES: there and ours. NO: not there, or not ours (then *foreign). UNSEEN: ARM did not say. */
-static enum seen find_group(const struct arm *arm, const struct record *rec, const char *group, bool *foreign, bool *leaving, struct err *err)
+static enum seen find_group(const struct arm *arm, const struct record *rec, const char *group, bool *foreign, bool *leaving,
+                            struct err *err)
 {
     struct arm_group g = {0};
     enum err_code code = arm_group_get(arm, group, &g, err);
@@ -133,9 +134,12 @@ static enum err_code prepare_storage(const struct errand *e, const struct record
     if (code == OK)
         code = blob_head(s, CONTAINER_FILES, scripts, &info, err);
     if (code == ERR_ABSENT && !str_is(rec->scripts_sha256, e->c->assets.scripts_sha256))
-        return err_set(err, ERR_REFUSED, "the scripts %.12s... that this job was accepted with are gone from container job-files: send the message again", rec->scripts_sha256);
+        return err_set(err, ERR_REFUSED,
+                       "the scripts %.12s... that this job was accepted with are gone from container job-files: send the message again",
+                       rec->scripts_sha256);
     if (code == ERR_ABSENT)
-        code = blob_put(s, CONTAINER_FILES, scripts, e->c->assets.scripts.p, e->c->assets.scripts.len, "application/gzip", BLOB_IF_ABSENT, NULL, NULL, err);
+        code = blob_put(s, CONTAINER_FILES, scripts, e->c->assets.scripts.p, e->c->assets.scripts.len, "application/gzip", BLOB_IF_ABSENT,
+                        NULL, NULL, err);
     if (code == OK || code == ERR_CONFLICT)
         code = files_make_directory(s, SHARE_LOGS, rec->request.job_name, err);
     return code;
@@ -147,7 +151,8 @@ static bool too_late(const struct errand *e, const struct record *rec)
 }
 
 /* ERR_CONFLICT with remote "foreign": the name is somebody else's. */
-static enum err_code ensure_group(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group, struct err *err)
+static enum err_code ensure_group(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
+                                  struct err *err)
 {
     struct arm_group want = {0};
     bool foreign, leaving;
@@ -174,7 +179,8 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
     return arm_group_put(arm, group, &want, err);
 }
 
-static enum err_code ensure_deployment(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group, struct err *err)
+static enum err_code ensure_deployment(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
+                                       struct err *err)
 {
     struct arm_deployment there;
     AUTO_STR custom_data = STR_MAX(CUSTOM_DATA_MAX), body = STR_MAX(BODY_MAX);
@@ -220,7 +226,8 @@ void machine_fence(const struct errand *e, struct record *rec)
     struct err err = {0};
 
     controller_claim(rec, claim);
-    enum err_code code = blob_put(&e->c->storage, CONTAINER_FILES, claim, HANDLER, strlen(HANDLER), "text/plain", BLOB_IF_ABSENT, NULL, NULL, &err);
+    enum err_code code =
+        blob_put(&e->c->storage, CONTAINER_FILES, claim, HANDLER, strlen(HANDLER), "text/plain", BLOB_IF_ABSENT, NULL, NULL, &err);
     if (code != OK && code != ERR_CONFLICT)
         log_line(LOG_WARN, "claim: %s", err.msg);
 }

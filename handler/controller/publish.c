@@ -49,7 +49,8 @@ void publish_verify(const struct errand *e, struct record *rec, struct job_seen 
 void publish_take_line(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
     struct err err = {0};
-    enum err_code code = ledger_take_line(&e->c->storage, rec->request.line, task_name(rec->request.task), rec->job_id, &seen->version, &err);
+    enum err_code code =
+        ledger_take_line(&e->c->storage, rec->request.line, task_name(rec->request.task), rec->job_id, &seen->version, &err);
 
     if (code == OK)
         seen->line = YES;
@@ -73,7 +74,8 @@ static bool source_changed(const struct errand *e, const char *from, const char 
 }
 
 /* Somebody was first at the target, or the source is no longer what was verified: a look at both decides. */
-static enum copied copy_again(const struct errand *e, const struct record *rec, const char *from, const char *etag, const char *to, const char *version, int64_t size)
+static enum copied copy_again(const struct errand *e, const struct record *rec, const char *from, const char *etag, const char *to,
+                              const char *version, int64_t size)
 {
     struct blob_info there = {0};
     struct err err = {0};
@@ -87,7 +89,8 @@ static enum copied copy_again(const struct errand *e, const struct record *rec, 
     if (code == OK && str_is(there.meta_job, rec->job_id) && there.size == size && str_is(there.copy_status, "success"))
         return COPY_DONE;
     if (code == OK)
-        code = blob_copy(&e->c->storage, CONTAINER_FILES, from, etag, CONTAINER_MODEL, to, BLOB_IF_MATCH, there.etag, rec->job_id, version, status, &err);
+        code = blob_copy(&e->c->storage, CONTAINER_FILES, from, etag, CONTAINER_MODEL, to, BLOB_IF_MATCH, there.etag, rec->job_id, version,
+                         status, &err);
     if (code == OK && str_is(status, "success"))
         return COPY_DONE;
     log_line(LOG_WARN, "copy to %s: %s", to, code == OK ? "still going on" : err.msg);
@@ -102,7 +105,8 @@ static enum copied copy_file(const struct errand *e, const struct record *rec, c
     controller_out(rec, file, from);
     snprintf(version, sizeof version, "%lld", (long long)rec->state.version);
     snprintf(to, sizeof to, "%s/%s/%s", rec->request.line, version, file);
-    enum err_code code = blob_copy(&e->c->storage, CONTAINER_FILES, from, etag, CONTAINER_MODEL, to, BLOB_IF_ABSENT, NULL, rec->job_id, version, status, &err);
+    enum err_code code = blob_copy(&e->c->storage, CONTAINER_FILES, from, etag, CONTAINER_MODEL, to, BLOB_IF_ABSENT, NULL, rec->job_id,
+                                   version, status, &err);
     if (code == OK && str_is(status, "success"))
         return COPY_DONE;
     if (code == ERR_CONFLICT || code == OK)
@@ -190,7 +194,8 @@ static void write_pointer(const struct errand *e, const struct record *rec, cons
 }
 
 /* True when the pointer names this job's version, or a newer one. */
-static enum err_code pointer_is_there(const struct errand *e, const struct record *rec, const char *name, char etag[ETAG_MAX], bool *there, struct err *err)
+static enum err_code pointer_is_there(const struct errand *e, const struct record *rec, const char *name, char etag[ETAG_MAX], bool *there,
+                                      struct err *err)
 {
     struct blob_info info = {0};
     AUTO_STR text = STR_MAX(POINTER_MAX);
@@ -226,7 +231,8 @@ void publish_point(const struct errand *e, struct record *rec, struct job_seen *
         code = ledger_line(&e->c->storage, rec->request.line, &line, &err);
     if (code == OK && !there) {
         write_pointer(e, rec, &m, is_breaking(&line, &m), &pointer);
-        code = blob_put(&e->c->storage, CONTAINER_MODEL, name, str_c(&pointer), pointer.len, "application/json", *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag, NULL, &err);
+        code = blob_put(&e->c->storage, CONTAINER_MODEL, name, str_c(&pointer), pointer.len, "application/json",
+                        *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag, NULL, &err);
     }
     if (code == ERR_CONFLICT) /* our own lost reply, or another's: the content decides */
         code = pointer_is_there(e, rec, name, etag, &there, &err) == OK && there ? OK : ERR_CONFLICT;

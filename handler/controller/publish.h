@@ -1,13 +1,16 @@
-/* publish.h - a model's way from out/<job>/<attempt>/ to model/<line>/<version>/ and the pointer. Each step is done once, however often it is tried. */
+/* publish.h - a model's way from out/<job>/<attempt>/ to model/<line>/<version>/ and the pointer. Each step is done once, however often it
+ * is tried. */
 #ifndef PUBLISH_H
 #define PUBLISH_H
 #include "controller/controller.h"
 
-/* Every file against the manifest: size and sha256, streamed; the ETag that was verified goes into the record. seen->model: VERIFIED, BROKEN, or nothing when storage did not answer. */
+/* Every file against the manifest: size and sha256, streamed; the ETag that was verified goes into the record. seen->model: VERIFIED,
+ * BROKEN, or nothing when storage did not answer. */
 void publish_verify(const struct errand *e, struct record *rec, struct job_seen *seen);
 /* seen->line YES with the version; NO while another job publishes there; seen->model KEPT when the line carries another task. */
 void publish_take_line(const struct errand *e, struct record *rec, struct job_seen *seen);
-/* Server-side, at the verified ETags: model.bin, model.xml, the rest, the manifest last. seen->model: COPIED, BROKEN (a source changed), or nothing (try again). */
+/* Server-side, at the verified ETags: model.bin, model.xml, the rest, the manifest last. seen->model: COPIED, BROKEN (a source changed), or
+ * nothing (try again). */
 void publish_copy(const struct errand *e, struct record *rec, struct job_seen *seen);
 /* model/<line>/current.json by ETag; a newer version is never overwritten. seen->model CURRENT. */
 void publish_point(const struct errand *e, struct record *rec, struct job_seen *seen);

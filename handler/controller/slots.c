@@ -47,7 +47,8 @@ static enum err_code write_small(const struct storage *s, const char *name, cons
 
     if (code != OK)
         return code;
-    return blob_put(s, CONTAINER_JOBS, name, text->p, text->len, "application/json", *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag, NULL, err);
+    return blob_put(s, CONTAINER_JOBS, name, text->p, text->len, "application/json", *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag,
+                    NULL, err);
 }
 
 /* 1-based position, 0 when it is not there. */

@@ -1,9 +1,11 @@
-/* tell.h - the two channels to people: Slack, and text files on the shares that annotators see. Being down, they never block or repeat a job. */
+/* tell.h - the two channels to people: Slack, and text files on the shares that annotators see. Being down, they never block or repeat a
+ * job. */
 #ifndef TELL_H
 #define TELL_H
 #include "controller/controller.h"
 
-/* Tells what is due and not told yet; seen->told gets the bit of each that was delivered (or that has no channel: no Slack URL, no valid zip name). */
+/* Tells what is due and not told yet; seen->told gets the bit of each that was delivered (or that has no channel: no Slack URL, no valid
+ * zip name). */
 void tell_due(const struct errand *e, struct record *rec, struct job_seen *seen);
 /* One try, then the log. */
 void tell_once(const struct controller *c, const char *text);

@@ -7,10 +7,14 @@
 
 /* Nobody logs in: the private half was thrown away when this key was made. Azure wants a key where passwords are off. */
 static const char SSH_KEY[] =
-    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC3fm1yeDznLBYjh5rbdoITJWe7hBsQAmnforpkdHTR0nX11SMmZIGQvWRZ2ZGWhkcCTI+HCFV3XAlCifVdWBexzAYzk1gZJvGS6WLf"
-    "qqVJepYrQVvZGlrL9Dozg3CK8it6fMuzTtfv4lF1DmNkAM7XgBiquIr/AG2QG6DstgY51YD8x2CDD+DSNqrJVywBGbNlaLxB2wdK8JfY//X6BvBV9mgDka4+h5Kw2OPwdnAwsFBDVcJQ"
-    "LLpkQsE2gkM5E3c0z+oNgXuZf/SMC4lnDEdNhAIx3Zy0BtkOc7ldzxoo5u54IzNwSnAgVRZJoHkwyjvRRMrXlaf4AHlfyJJrKjx737UCfmL7O7601SACCUhllxrykDJJC7h6TscGX76+"
-    "rf5LymW4OnMz1Lkpy3UJv4NhWM7vhap12wtO0e8X5ehNE28CY5fsm7tuDim9ObrATMdEChyPI3T6em/KZ6ujBOlC2Bm43UC60dYWbuaX2Xcha928fEUZlJScFxY9b1MPbDE= nobody";
+    "ssh-rsa "
+    "AAAAB3NzaC1yc2EAAAADAQABAAABgQC3fm1yeDznLBYjh5rbdoITJWe7hBsQAmnforpkdHTR0nX11SMmZIGQvWRZ2ZGWhkcCTI+HCFV3XAlCifVdWBexzAYzk1gZJvGS6WLf"
+    "qqVJepYrQVvZGlrL9Dozg3CK8it6fMuzTtfv4lF1DmNkAM7XgBiquIr/AG2QG6DstgY51YD8x2CDD+DSNqrJVywBGbNlaLxB2wdK8JfY//"
+    "X6BvBV9mgDka4+h5Kw2OPwdnAwsFBDVcJQ"
+    "LLpkQsE2gkM5E3c0z+oNgXuZf/"
+    "SMC4lnDEdNhAIx3Zy0BtkOc7ldzxoo5u54IzNwSnAgVRZJoHkwyjvRRMrXlaf4AHlfyJJrKjx737UCfmL7O7601SACCUhllxrykDJJC7h6TscGX76+"
+    "rf5LymW4OnMz1Lkpy3UJv4NhWM7vhap12wtO0e8X5ehNE28CY5fsm7tuDim9ObrATMdEChyPI3T6em/KZ6ujBOlC2Bm43UC60dYWbuaX2Xcha928fEUZlJScFxY9b1MPbDE= "
+    "nobody";
 
 static void add_tag(struct arm_group *g, const char *name, const char *value)
 {

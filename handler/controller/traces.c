@@ -45,7 +45,8 @@ static void note_missing(const struct errand *e, struct record *rec)
     struct err err = {0};
 
     if (files_list(&e->c->storage, SHARE_TRAIN, "", "", compare_name, &n, &err) == OK && n.found[0] != '\0')
-        snprintf(rec->zip_note, sizeof rec->zip_note, "E16 zip: `%.80s` is not in share `train` (seen: `%.60s`)", rec->request.zip, n.found);
+        snprintf(rec->zip_note, sizeof rec->zip_note, "E16 zip: `%.80s` is not in share `train` (seen: `%.60s`)", rec->request.zip,
+                 n.found);
     else
         snprintf(rec->zip_note, sizeof rec->zip_note, "E16 zip: `%.80s` is not in share `train`", rec->request.zip);
 }
@@ -114,7 +115,8 @@ void traces_look_status(const struct errand *e, struct record *rec, struct job_s
     if (code == OK) {
         seen->heartbeat_s = status_beat(text.p, text.len);
         if (seen->heartbeat_s > 0)
-            snprintf(rec->trouble, sizeof rec->trouble, "The machine's last sign of life was %lld minutes ago.", (long long)(controller_now_s(e->c) - seen->heartbeat_s) / 60);
+            snprintf(rec->trouble, sizeof rec->trouble, "The machine's last sign of life was %lld minutes ago.",
+                     (long long)(controller_now_s(e->c) - seen->heartbeat_s) / 60);
     } else if (code != ERR_ABSENT)
         log_line(LOG_WARN, "status: %s", err.msg);
 }

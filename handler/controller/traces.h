@@ -3,10 +3,12 @@
 #define TRACES_H
 #include "controller/controller.h"
 
-/* YES: the upload stands still (two answers with one ETag, 20 s old by the answer's own Date) and its last 64 KiB hold an end-of-central-directory record. NO: rec->zip_note says what is missing. */
+/* YES: the upload stands still (two answers with one ETag, 20 s old by the answer's own Date) and its last 64 KiB hold an
+ * end-of-central-directory record. NO: rec->zip_note says what is missing. */
 void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen *seen);
 void traces_look_claim(const struct errand *e, struct record *rec, struct job_seen *seen);
 void traces_look_status(const struct errand *e, struct record *rec, struct job_seen *seen);
-/* The report first, then the manifest: the machine writes them the other way round, so a report without a manifest is proof. Facts of both go into the record. */
+/* The report first, then the manifest: the machine writes them the other way round, so a report without a manifest is proof. Facts of both
+ * go into the record. */
 void traces_look_result(const struct errand *e, struct record *rec, struct job_seen *seen);
 #endif

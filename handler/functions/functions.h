@@ -1,6 +1,7 @@
 /* functions.h - the three functions of the app; each source tells what its function does, in the order in which it happens.
  *
- * ctx is a struct app. OK means that the message is dealt with for good (also when it was refused); an error means that nothing could be saved and the host shall deliver it again. */
+ * ctx is a struct app. OK means that the message is dealt with for good (also when it was refused); an error means that nothing could be
+ * saved and the host shall deliver it again. */
 #ifndef FUNCTIONS_H
 #define FUNCTIONS_H
 #include "controller/controller.h"

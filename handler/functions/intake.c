@@ -48,12 +48,14 @@ static enum err_code look_checkpoint(const struct storage *s, struct message *m,
     enum err_code code = files_head(s, SHARE_LOGS, str_c(&path), &info, err);
     if (code != ERR_ABSENT)
         return code;
-    message_fault(m, "E09", "continue_from", "`%s` has no latest.pth in share logs; leave the field empty, or name another job", former->request.job_name);
+    message_fault(m, "E09", "continue_from", "`%s` has no latest.pth in share logs; leave the field empty, or name another job",
+                  former->request.job_name);
     return OK;
 }
 
 /* parent is a job_id; its folder's name comes back. */
-static enum err_code look_parent(const struct storage *s, struct message *m, const char *parent, char parent_name[JOB_ID_MAX], struct err *err)
+static enum err_code look_parent(const struct storage *s, struct message *m, const char *parent, char parent_name[JOB_ID_MAX],
+                                 struct err *err)
 {
     const struct request *r = &m->request;
     AUTO_RECORD former = {0};
@@ -66,9 +68,11 @@ static enum err_code look_parent(const struct storage *s, struct message *m, con
     if (code != OK)
         return code;
     if (former.state.outcome != OUTCOME_SUCCEEDED)
-        message_fault(m, "E09", "continue_from", "`%s` has not succeeded (%s)", former.request.job_name, job_outcome_words[former.state.outcome]);
+        message_fault(m, "E09", "continue_from", "`%s` has not succeeded (%s)", former.request.job_name,
+                      job_outcome_words[former.state.outcome]);
     else if (former.request.task != r->task || former.request.model != r->model)
-        message_fault(m, "E09", "continue_from", "`%s` is another kind of model (%s, model %d)", former.request.job_name, task_name(former.request.task), former.request.model);
+        message_fault(m, "E09", "continue_from", "`%s` is another kind of model (%s, model %d)", former.request.job_name,
+                      task_name(former.request.task), former.request.model);
     else if (!extends(r, &former.request))
         message_fault(m, "E09", "continue_from", "the classes must begin with those of `%s`, in its order", former.request.job_name);
     else {
@@ -84,7 +88,8 @@ static enum err_code look_line(const struct storage *s, struct message *m, struc
     enum err_code code = ledger_line(s, m->request.line, &line, err);
 
     if (code == OK && line.task[0] != '\0' && !str_is(line.task, task_name(m->request.task)))
-        message_fault(m, "E19", "line", "line `%s` carries %s models and this job is for %s; name another line", m->request.line, line.task, task_name(m->request.task));
+        message_fault(m, "E19", "line", "line `%s` carries %s models and this job is for %s; name another line", m->request.line, line.task,
+                      task_name(m->request.task));
     return code;
 }
 
@@ -98,7 +103,8 @@ enum err_code intake_look(const struct app *app, struct message *m, char parent_
     str_copy(parent, sizeof parent, m->request.continue_from);
 
     if (m->request.task != TASK_DETECTION)
-        message_fault(m, "E08", "dl_type", "%s cannot be trained here (trainer `%s` does detection)", task_name(m->request.task), app->controller->trainer);
+        message_fault(m, "E08", "dl_type", "%s cannot be trained here (trainer `%s` does detection)", task_name(m->request.task),
+                      app->controller->trainer);
     if (str_is(parent, "auto"))
         code = resolve_auto(s, m->request.line, parent, err);
     if (code == OK && parent[0] != '\0')
@@ -132,8 +138,8 @@ static void keep_line_again(const struct app *app, const struct message *m, stru
     str_copy(rec->corrected, sizeof rec->corrected, str_c(&line) != NULL ? str_c(&line) : "");
 }
 
-enum err_code intake_record(const struct app *app, const struct invocation *inv, const struct message *m, const char *parent_name, struct record *rec,
-                            struct err *err)
+enum err_code intake_record(const struct app *app, const struct invocation *inv, const struct message *m, const char *parent_name,
+                            struct record *rec, struct err *err)
 {
     const struct controller *c = app->controller;
 

@@ -1,4 +1,5 @@
-/* job-watch: once a minute every live job that is due is looked at, the longest unseen first, several side by side, within the budget of one invocation. */
+/* job-watch: once a minute every live job that is due is looked at, the longest unseen first, several side by side, within the budget of
+ * one invocation. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -7,8 +8,8 @@
 #include "functions/functions.h"
 
 #define SIDE_BY_SIDE 8
-#define EARLY_S 30       /* half a minute early is due: the timer would come half a minute late instead */
-#define ORPHAN_S 3600    /* a marker may be without its record for a moment, not for an hour */
+#define EARLY_S 30    /* half a minute early is due: the timer would come half a minute late instead */
+#define ORPHAN_S 3600 /* a marker may be without its record for a moment, not for an hour */
 
 struct due_job {
     char job_id[JOB_ID_MAX];

@@ -12,7 +12,8 @@
 
 #define STATUS_MAX 16000
 
-/* A refused message is a job born with its outcome: the same loop tells people and closes it. It is kept under the default job_id, so the one it asked for stays free. */
+/* A refused message is a job born with its outcome: the same loop tells people and closes it. It is kept under the default job_id, so the
+ * one it asked for stays free. */
 static enum err_code refuse(const struct app *app, struct invocation *inv, struct message *m, struct str *said, struct err *err)
 {
     AUTO_RECORD rec = {0};
@@ -37,7 +38,8 @@ static enum err_code refuse(const struct app *app, struct invocation *inv, struc
 }
 
 /* A job of this id is there. The same message, or the same content, is the same job; anything else is E10. */
-static enum err_code meet(const struct app *app, struct invocation *inv, struct message *m, const struct record *there, struct str *said, struct err *err)
+static enum err_code meet(const struct app *app, struct invocation *inv, struct message *m, const struct record *there, struct str *said,
+                          struct err *err)
 {
     AUTO_STR text = STR_MAX(NOTICE_MAX);
     char since[DATE_ISO];
@@ -45,7 +47,8 @@ static enum err_code meet(const struct app *app, struct invocation *inv, struct 
     bool same_message = str_is(there->message_id, inv->message_id);
     if (!same_message && !intake_same_content(app, m, there)) {
         date_iso(there->state.accepted_s, since);
-        message_fault(m, "E10", "job_id", "`%s` belongs to another request (%s, accepted %s)", there->request.job_name, job_machine_words[there->state.machine], since);
+        message_fault(m, "E10", "job_id", "`%s` belongs to another request (%s, accepted %s)", there->request.job_name,
+                      job_machine_words[there->state.machine], since);
         return refuse(app, inv, m, said, err);
     }
     if (!same_message) {

@@ -1,11 +1,11 @@
 /* http.h - one way to send a request: built, authorized, tried again by one policy, within a deadline.
  *
- * A request is described once. For each attempt the authorizer is asked to add its headers (date, signature, token), so every attempt is signed anew.
- * Tried again: no connection, timeout, broken answer, 408, 429, 500, 502, 503, 504; for requests that are not `repeatable` only 429 and 503.
- * Retry-After (seconds, HTTP date, x-ms-retry-after-ms, retry-after-ms) is obeyed, else full jitter over 0.4 s * 2^n, at most 20 s; at most 5 attempts, never past deadline_ms. A 401 is
- * tried once more if the authorizer has a `renew` that says yes.
- * The answer to a request that was sent more than once may be to an earlier one: `attempts` tells, and callers with conditions read back.
- * Redirects are never followed. Thread rule: http and its transport are shared by all threads; request and response belong to one. */
+ * A request is described once. For each attempt the authorizer is asked to add its headers (date, signature, token), so every attempt is
+ * signed anew. Tried again: no connection, timeout, broken answer, 408, 429, 500, 502, 503, 504; for requests that are not `repeatable`
+ * only 429 and 503. Retry-After (seconds, HTTP date, x-ms-retry-after-ms, retry-after-ms) is obeyed, else full jitter over 0.4 s * 2^n, at
+ * most 20 s; at most 5 attempts, never past deadline_ms. A 401 is tried once more if the authorizer has a `renew` that says yes. The answer
+ * to a request that was sent more than once may be to an earlier one: `attempts` tells, and callers with conditions read back. Redirects
+ * are never followed. Thread rule: http and its transport are shared by all threads; request and response belong to one. */
 #ifndef HTTP_H
 #define HTTP_H
 #include <stdbool.h>
@@ -40,22 +40,22 @@ struct http_authorizer {
 };
 
 struct http_request {
-    const char *method;   /* literal */
-    struct str url;       /* absolute, already escaped; may carry a SAS: logs cut the query */
+    const char *method; /* literal */
+    struct str url;     /* absolute, already escaped; may carry a SAS: logs cut the query */
     struct http_headers headers;
-    const void *body;     /* borrowed; NULL with body_len 0 sends Content-Length: 0 on PUT and POST */
+    const void *body; /* borrowed; NULL with body_len 0 sends Content-Length: 0 on PUT and POST */
     size_t body_len;
-    bool repeatable;      /* harmless when done twice */
-    bool secret_path;     /* the path is a password too (Slack): texts name only the host */
-    size_t answer_max;    /* bytes of answer body kept; more is ERR_REFUSED "answer too large" */
+    bool repeatable;   /* harmless when done twice */
+    bool secret_path;  /* the path is a password too (Slack): texts name only the host */
+    size_t answer_max; /* bytes of answer body kept; more is ERR_REFUSED "answer too large" */
     /* When set, a 2xx body goes here piece by piece instead of into the response (a retried attempt starts again with restart()). */
     bool (*sink)(void *ctx, const void *bytes, size_t len);
     void (*restart)(void *ctx);
     void *sink_ctx;
     struct http_authorizer auth;
-    int64_t attempt_ms;   /* limit of one attempt; 0: 30 s */
-    int64_t deadline_ms;  /* clock_mono_ms by which all must be over */
-    int max_attempts;     /* 0: 5 */
+    int64_t attempt_ms;  /* limit of one attempt; 0: 30 s */
+    int64_t deadline_ms; /* clock_mono_ms by which all must be over */
+    int max_attempts;    /* 0: 5 */
 };
 struct http_response {
     int status;
@@ -65,7 +65,8 @@ struct http_response {
 };
 #define AUTO_REQUEST __attribute__((cleanup(http_request_done))) struct http_request
 #define AUTO_RESPONSE __attribute__((cleanup(http_response_done))) struct http_response
-void http_request_init(struct http_request *req, const char *method, int64_t deadline_ms); /* url max 8 KiB, answer_max 1 MiB, repeatable for all but POST */
+void http_request_init(struct http_request *req, const char *method,
+                       int64_t deadline_ms); /* url max 8 KiB, answer_max 1 MiB, repeatable for all but POST */
 void http_request_done(struct http_request *req);
 void http_response_done(struct http_response *res);
 
@@ -78,8 +79,8 @@ struct http {
     struct http_transport transport;
     const struct clock *clock;
 };
-/* Any complete answer is OK with its status in res (4xx too); ERR_UNREACHABLE when there was none, or the last was 408, 429 or 5xx after all attempts (then res holds it);
- * other codes when the request could not be built or authorized. */
+/* Any complete answer is OK with its status in res (4xx too); ERR_UNREACHABLE when there was none, or the last was 408, 429 or 5xx after
+ * all attempts (then res holds it); other codes when the request could not be built or authorized. */
 enum err_code http_send(const struct http *http, struct http_request *req, struct http_response *res, struct err *err) MUST_CHECK;
 
 /* Bounds every http_send of the calling thread from now on, whatever its own deadline: the budget of an invocation. 0 lifts it. */
@@ -87,7 +88,8 @@ void http_scope(int64_t deadline_ms);
 
 /* How long to wait before attempt n+1 (n from 1), from the answer's headers or by jitter; exposed for tests. */
 int64_t http_backoff_ms(const struct http_response *res, int attempt, int64_t now_s, uint32_t random);
-/* https to anywhere, or http to a loopback address: a token or signature must not travel in clear. http_send refuses every other URL (ERR_INPUT). */
+/* https to anywhere, or http to a loopback address: a token or signature must not travel in clear. http_send refuses every other URL
+ * (ERR_INPUT). */
 bool http_url_safe(const char *url);
 /* "PUT https://host/path" without the query: for logs and errors. */
 void http_describe(const struct http_request *req, struct str *to);

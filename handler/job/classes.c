@@ -31,11 +31,13 @@ bool rules_split_classes(struct reading *r, char *text)
 /* Keeps the names that are good and not there yet. */
 static void keep(struct reading *r, struct request *q, const char *name)
 {
-    if (!q->classes)
-        q->classes = calloc(CLASSES_MAX, sizeof *q->classes);
     if (!q->classes) {
-        r->failed = true;
-        return;
+        char(*room)[CLASS_NAME_MAX] = calloc(CLASSES_MAX, sizeof *room);
+        if (!room) {
+            r->failed = true;
+            return;
+        }
+        q->classes = room;
     }
     str_copy(q->classes[q->classes_count++], CLASS_NAME_MAX, name);
 }

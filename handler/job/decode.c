@@ -65,7 +65,7 @@ static enum decoded take(const char *bytes, size_t len, struct str *text)
     trim(text);
     for (int i = 0; i < 2 && unquote(text); i++)
         trim(text);
-    if (text->len == 0)
+    if (text->len == 0 || !text->p)
         return DECODED_EMPTY;
     if (text->p[0] == '{')
         return DECODED_JSON;

@@ -1,49 +1,53 @@
 /* message.h - what came on js-queue-items, read by one table of fields and rules (job/rules.h). Pure: no I/O, clock or settings of its own.
  *
- * Both forms (colon and JSON), plain or base64, BOM and blanks tolerated, full-width separators folded. All faults of a message are collected, each with code, field, what came, what is allowed; and one
- * corrected line that is accepted when pasted. Input in texts is cut at 80 characters and never holds more than that. */
+ * Both forms (colon and JSON), plain or base64, BOM and blanks tolerated, full-width separators folded. All faults of a message are
+ * collected, each with code, field, what came, what is allowed; and one corrected line that is accepted when pasted. Input in texts is cut
+ * at 80 characters and never holds more than that. */
 #ifndef MESSAGE_H
 #define MESSAGE_H
 #include "job/request.h"
 
-struct message_defaults {         /* from the settings */
-    const char *vm_size;          /* VM_SIZE */
-    const char *vm_sizes;         /* VM_SIZES: comma list of allowed sizes, "" = only vm_size */
-    const char *classes;          /* CLASSES, may be "" */
-    int32_t epochs, epochs_max;   /* EPOCHS, EPOCHS_MAX */
+struct message_defaults {                 /* from the settings */
+    const char *vm_size;                  /* VM_SIZE */
+    const char *vm_sizes;                 /* VM_SIZES: comma list of allowed sizes, "" = only vm_size */
+    const char *classes;                  /* CLASSES, may be "" */
+    int32_t epochs, epochs_max;           /* EPOCHS, EPOCHS_MAX */
     int32_t max_minutes, max_job_minutes; /* MAX_HOURS, MAX_JOB_HOURS */
 };
 enum message_action { ACTION_NONE, ACTION_TRAIN, ACTION_STATUS };
 
 #define FAULTS_MAX 16
 struct fault {
-    char code[4];        /* "E05" */
-    char field[24];      /* "vm_size"; "" for the whole message */
-    char text[400];      /* the sentence, with what came and what is allowed */
+    char code[4];   /* "E05" */
+    char field[24]; /* "vm_size"; "" for the whole message */
+    char text[400]; /* the sentence, with what came and what is allowed */
 };
 struct message {
     enum message_action action;
-    struct request request;           /* complete for ACTION_TRAIN without faults; as far as understood otherwise (zip "" when not valid) */
-    char status_job_id[JOB_ID_MAX];   /* ACTION_STATUS: "" = all live jobs */
+    struct request request;         /* complete for ACTION_TRAIN without faults; as far as understood otherwise (zip "" when not valid) */
+    char status_job_id[JOB_ID_MAX]; /* ACTION_STATUS: "" = all live jobs */
     struct fault fault[FAULTS_MAX];
     int32_t faults;
-    char corrected[1024];             /* a line to paste that is accepted; "" without faults */
+    char corrected[1024]; /* a line to paste that is accepted; "" without faults */
     /* What the corrected line says instead of the request. */
     char corrected_zip[ZIP_MAX], corrected_line[LINE_MAX_]; /* "": as in the request */
-    char corrected_job_id[JOB_ID_MAX];                      /* the one asked for, as typed, as long as it is valid; "": none. A caller may put another here before message_fault */
-    bool corrected_fresh, corrected_task;                   /* continue_from is left out; task and model are the default ones */
+    char corrected_job_id[JOB_ID_MAX];    /* the one asked for, as typed, as long as it is valid; "": none. A caller may put another here
+                                             before message_fault */
+    bool corrected_fresh, corrected_task; /* continue_from is left out; task and model are the default ones */
     char default_job_id[JOB_ID_MAX];
-    const struct message_defaults *defaults;                /* borrowed */
-    char notes[3][200];               /* "full-width characters were read as ..." */
+    const struct message_defaults *defaults; /* borrowed */
+    char notes[3][200];                      /* "full-width characters were read as ..." */
     int32_t notes_count;
-    char shown[256];                  /* the message for people: cut at 80 characters, control characters blank, secrets as *** */
+    char shown[256]; /* the message for people: cut at 80 characters, control characters blank, secrets as *** */
 };
 /* Always fills *m; only memory can fail. message_id gives the default job_id (same Id, same id). */
-enum err_code message_read(const char *bytes, size_t len, const char *message_id, const struct message_defaults *defaults, struct message *m, struct err *err) MUST_CHECK;
+enum err_code message_read(const char *bytes, size_t len, const char *message_id, const struct message_defaults *defaults,
+                           struct message *m, struct err *err) MUST_CHECK;
 void message_done(struct message *m);
 
-/* Adds a fault found later by looking into storage (E09, E10, E16, another task in a line) and writes `corrected` again: field job_id gets `<job_id>-2`, continue_from
- * (refered_job_id) is left out, line becomes one of its own ("<line>-<task>"), task (dl_type) becomes the default one, other fields stay. Like every message with faults, the request then bears default_job_id ("": stays). */
+/* Adds a fault found later by looking into storage (E09, E10, E16, another task in a line) and writes `corrected` again: field job_id gets
+ * `<job_id>-2`, continue_from (refered_job_id) is left out, line becomes one of its own ("<line>-<task>"), task (dl_type) becomes the
+ * default one, other fields stay. Like every message with faults, the request then bears default_job_id ("": stays). */
 void message_fault(struct message *m, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The job_id to propose when this one is used up: "<job_id>-2". */
 void message_next_job_id(const char *job_id, char out[JOB_ID_MAX]);

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OWNER_MAX 13      /* 12 hex + NUL */
-#define SLUG_MAX 48       /* 40 + '-' + 6 hex + NUL */
+#define OWNER_MAX 13 /* 12 hex + NUL */
+#define SLUG_MAX 48  /* 40 + '-' + 6 hex + NUL */
 #define GROUP_MAX 91
 
 #define CONTAINER_JOBS "jobs"

@@ -29,7 +29,8 @@ static void add_accepted(const struct record *rec, struct str *to)
 {
     const struct request *r = &rec->request;
 
-    str_addf(to, "Job `%s` is accepted: `%s`, %s, %d epochs on a %s, at most ", r->job_name, r->zip, task_name(r->task), r->epochs, r->vm_size);
+    str_addf(to, "Job `%s` is accepted: `%s`, %s, %d epochs on a %s, at most ", r->job_name, r->zip, task_name(r->task), r->epochs,
+             r->vm_size);
     add_hours(to, r->max_minutes);
     str_add(to, " hours once started");
     if (rec->parent_name[0] != '\0')
@@ -75,7 +76,8 @@ static void add_reason(const struct record *rec, struct str *to)
         str_add(to, " hours (max_hours).");
         break;
     case REASON_REPORT:
-        str_addf(to, "%s (stage %s, exit code %d)", rec->report.reason, rec->report.stage[0] != '\0' ? rec->report.stage : "unknown", rec->report.exit_code);
+        str_addf(to, "%s (stage %s, exit code %d)", rec->report.reason, rec->report.stage[0] != '\0' ? rec->report.stage : "unknown",
+                 rec->report.exit_code);
         break;
     case REASON_PUBLISHED:
         str_addf(to, "Published: line `%s`, version %lld.", rec->request.line, (long long)s->version);
@@ -103,14 +105,17 @@ static void add_result(const struct record *rec, const char *fence, struct str *
     const char *name = rec->request.job_name;
 
     if (s->outcome == OUTCOME_SUCCEEDED) {
-        str_addf(to, "Job `%s` has succeeded: %s %.3f on %lld validation images (%lld for training, %lld epochs), after ", name, rec->metric, rec->value, (long long)rec->images,
-                 (long long)rec->images_train, (long long)rec->epochs_done);
+        str_addf(to, "Job `%s` has succeeded: %s %.3f on %lld validation images (%lld for training, %lld epochs), after ", name,
+                 rec->metric, rec->value, (long long)rec->images, (long long)rec->images_train, (long long)rec->epochs_done);
         add_duration(to, s->outcome_s - s->started_s);
         str_add(to, ". ");
         add_reason(rec, to);
         return;
     }
-    str_addf(to, "Job `%s` %s: ", name, s->outcome == OUTCOME_REJECTED ? "is rejected" : s->outcome == OUTCOME_TIMED_OUT ? "has run out of time" : "has failed");
+    str_addf(to, "Job `%s` %s: ", name,
+             s->outcome == OUTCOME_REJECTED    ? "is rejected"
+             : s->outcome == OUTCOME_TIMED_OUT ? "has run out of time"
+                                               : "has failed");
     add_reason(rec, to);
     if (rec->corrected[0] != '\0')
         str_addf(to, "\n%s\n%s", s->reason == REASON_MESSAGE ? "Send this instead:" : "To try again, send:", rec->corrected);
@@ -180,5 +185,6 @@ void notice_repeated(const struct record *rec, int64_t now_s, struct str *to)
 void notice_faults(const struct message *m, struct str *to)
 {
     for (int32_t i = 0; i < m->faults; i++)
-        str_addf(to, "%s%s %s%s%s", i > 0 ? "\n" : "", m->fault[i].code, m->fault[i].field, m->fault[i].field[0] != '\0' ? ": " : "", m->fault[i].text);
+        str_addf(to, "%s%s %s%s%s", i > 0 ? "\n" : "", m->fault[i].code, m->fault[i].field, m->fault[i].field[0] != '\0' ? ": " : "",
+                 m->fault[i].text);
 }

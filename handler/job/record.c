@@ -11,15 +11,25 @@ struct row {
     size_t at, size;
     const char *const *words; /* WORD: the enum's names in order, ended by NULL */
 };
-#define ROW(what, type, field) {#field, what, offsetof(struct type, field), sizeof(((struct type *)0)->field), NULL}
-#define ROW_WORD(type, field, table) {#field, WORD, offsetof(struct type, field), sizeof(int32_t), table}
-#define ROWS_END {NULL, TEXT, 0, 0, NULL}
+#define ROW(what, type, field)                                                                                                             \
+    {                                                                                                                                      \
+#field, what, offsetof(struct type, field), sizeof(((struct type *)0)->field), NULL                                                \
+    }
+#define ROW_WORD(type, field, table)                                                                                                       \
+    {                                                                                                                                      \
+#field, WORD, offsetof(struct type, field), sizeof(int32_t), table                                                                 \
+    }
+#define ROWS_END                                                                                                                           \
+    {                                                                                                                                      \
+        NULL, TEXT, 0, 0, NULL                                                                                                             \
+    }
 _Static_assert(sizeof(enum job_machine) == sizeof(int32_t), "enums are read and written as int32_t");
 
 static const struct row TERMS[] = {
-    ROW(INT32, job_terms, upload_wait_s),  ROW(INT32, job_terms, create_wait_s), ROW(INT32, job_terms, silence_s),
-    ROW(INT32, job_terms, run_s),          ROW(INT32, job_terms, run_max_s),     ROW(INT32, job_terms, publish_wait_s),
-    ROW(INT32, job_terms, tell_wait_s),    ROWS_END,
+    ROW(INT32, job_terms, upload_wait_s), ROW(INT32, job_terms, create_wait_s),
+    ROW(INT32, job_terms, silence_s),     ROW(INT32, job_terms, run_s),
+    ROW(INT32, job_terms, run_max_s),     ROW(INT32, job_terms, publish_wait_s),
+    ROW(INT32, job_terms, tell_wait_s),   ROWS_END,
 };
 static const struct row STATE[] = {
     ROW_WORD(job_state, machine, job_machine_words),
@@ -43,19 +53,43 @@ static const struct row STATE[] = {
     ROWS_END,
 };
 static const struct row FACTS[] = {
-    ROW(TEXT, record, message_id),    ROW(TEXT, record, owner),         ROW(TEXT, record, slug),
-    ROW(TEXT, record, group_prefix),  ROW(TEXT, record, location),      ROW(TEXT, record, trainer),
-    ROW(TEXT, record, scripts_sha256), ROW(INT64, record, next_look_s), ROW(TEXT, record, zip_etag),
-    ROW(TEXT, record, zip_note),      ROW(INT64, record, zip_size),     ROW(INT64, record, baseline),
-    ROW(INT64, record, place),        ROW(TEXT, record, trouble),       ROW(TEXT, record, vm_id),
-    ROW(TEXT, record, manifest_etag), ROW(TEXT, record, manifest_sha256), ROW(TEXT, record, metric),
-    ROW(NUMBER, record, value),       ROW(INT64, record, images),       ROW(INT64, record, images_train),
-    ROW(INT64, record, epochs_done),  ROW(TEXT, record, classes),       ROW(TEXT, record, refused),
-    ROW(TEXT, record, shown),         ROW(TEXT, record, corrected),     ROW(TEXT, record, saved_by),
-    ROW(TEXT, record, parent_name),       ROWS_END,
+    ROW(TEXT, record, message_id),
+    ROW(TEXT, record, owner),
+    ROW(TEXT, record, slug),
+    ROW(TEXT, record, group_prefix),
+    ROW(TEXT, record, location),
+    ROW(TEXT, record, trainer),
+    ROW(TEXT, record, scripts_sha256),
+    ROW(INT64, record, next_look_s),
+    ROW(TEXT, record, zip_etag),
+    ROW(TEXT, record, zip_note),
+    ROW(INT64, record, zip_size),
+    ROW(INT64, record, baseline),
+    ROW(INT64, record, place),
+    ROW(TEXT, record, trouble),
+    ROW(TEXT, record, vm_id),
+    ROW(TEXT, record, manifest_etag),
+    ROW(TEXT, record, manifest_sha256),
+    ROW(TEXT, record, metric),
+    ROW(NUMBER, record, value),
+    ROW(INT64, record, images),
+    ROW(INT64, record, images_train),
+    ROW(INT64, record, epochs_done),
+    ROW(TEXT, record, classes),
+    ROW(TEXT, record, refused),
+    ROW(TEXT, record, shown),
+    ROW(TEXT, record, corrected),
+    ROW(TEXT, record, saved_by),
+    ROW(TEXT, record, parent_name),
+    ROWS_END,
 };
 static const struct row REPORT[] = {
-    ROW_WORD(report, outcome, job_outcome_words), ROW(TEXT, report, stage), ROW(INT32, report, exit_code), ROW(TEXT, report, reason), ROW(TEXT, report, log), ROWS_END,
+    ROW_WORD(report, outcome, job_outcome_words),
+    ROW(TEXT, report, stage),
+    ROW(INT32, report, exit_code),
+    ROW(TEXT, report, reason),
+    ROW(TEXT, report, log),
+    ROWS_END,
 };
 static const struct row MODEL_FILE[] = {
     ROW(TEXT, model_file, name), ROW(INT64, model_file, size), ROW(TEXT, model_file, sha256), ROW(TEXT, model_file, etag), ROWS_END,

@@ -1,6 +1,7 @@
 /* record.h - a job's record: what is saved as jobs/record/<job_id>.json, for ever. Pure.
  *
- * terms and state make decisions; everything else explains them, names things, or is what acting needs. A record owns its request; record_done frees it. */
+ * terms and state make decisions; everything else explains them, names things, or is what acting needs. A record owns its request;
+ * record_done frees it. */
 #ifndef RECORD_H
 #define RECORD_H
 #include "job/names.h"
@@ -24,9 +25,9 @@ struct record {
     char zip_etag[80], zip_note[200]; /* as last seen from outside; zip_note says what is missing */
     int64_t zip_size;
     char parent_name[JOB_ID_MAX]; /* the former job that is continued, as it was typed (its folder in share logs); "": none */
-    int64_t baseline; /* the line's current version when the machine was ordered; 0: none */
-    int64_t place;    /* in the queue, when it waits for a slot; 0: it does not */
-    char trouble[480]; /* what refused, failed or did not match, in words for people */
+    int64_t baseline;             /* the line's current version when the machine was ordered; 0: none */
+    int64_t place;                /* in the queue, when it waits for a slot; 0: it does not */
+    char trouble[480];            /* what refused, failed or did not match, in words for people */
     char vm_id[48];
     struct report report; /* outcome none until there is one */
     char manifest_etag[80], manifest_sha256[65];
@@ -36,7 +37,7 @@ struct record {
     double value;
     int64_t images, images_train, epochs_done;
     char refused[1600], shown[256]; /* of a rejected message: its faults, and itself (cut) */
-    char corrected[1024];          /* a line to paste: corrected, or to ask for the same once more */
+    char corrected[1024];           /* a line to paste: corrected, or to ask for the same once more */
 
     char saved_by[17]; /* new with each save: after a lost reply it tells whose save won */
 

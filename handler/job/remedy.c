@@ -10,7 +10,8 @@ struct row {
     const char *advice;
 };
 static const char CAPACITY[] = "Azure has no free machine of this size there now: send the job again later, or with another vm_size.";
-static const char QUOTA[] = "The subscription's quota for this size is used up: ask for more in the portal (Quotas), or send the job with another vm_size.";
+static const char QUOTA[] =
+    "The subscription's quota for this size is used up: ask for more in the portal (Quotas), or send the job with another vm_size.";
 static const char ROLE[] = "The app's service principal lacks a role: give it Contributor on the subscription.";
 
 /* 409 and 429 that mean `later`, and final refusals that need a person. */
@@ -49,7 +50,8 @@ enum job_remedy remedy_of(const struct err *err)
 {
     const struct row *row = find(err->remote);
 
-    if (err->code == ERR_UNREACHABLE || err->code == ERR_MEMORY || err->http_status >= 500 || err->http_status == 429 || err->http_status == 408)
+    if (err->code == ERR_UNREACHABLE || err->code == ERR_MEMORY || err->http_status >= 500 || err->http_status == 429 ||
+        err->http_status == 408)
         return REMEDY_WAIT;
     return row != NULL ? row->remedy : REMEDY_NO;
 }

@@ -118,7 +118,8 @@ static enum err_code read_classes(const struct json *classes, struct manifest *o
     return OK;
 }
 
-enum err_code manifest_read(const char *text, size_t len, const char *job_id, int32_t attempt, const char *line, const char *task, struct manifest *out, struct err *err)
+enum err_code manifest_read(const char *text, size_t len, const char *job_id, int32_t attempt, const char *line, const char *task,
+                            struct manifest *out, struct err *err)
 {
     AUTO_JSON doc = NULL;
 

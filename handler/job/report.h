@@ -1,4 +1,5 @@
-/* report.h - what a machine leaves behind: report.json, the manifest and its status, read strictly (they are written by a machine that may be broken or forged). Pure. */
+/* report.h - what a machine leaves behind: report.json, the manifest and its status, read strictly (they are written by a machine that may
+ * be broken or forged). Pure. */
 #ifndef REPORT_H
 #define REPORT_H
 #include "base/json.h"
@@ -12,7 +13,8 @@ struct report {
     char reason[400];
     char log[REPORT_LOG_MAX]; /* the last lines, each ended by a newline */
 };
-enum err_code report_read(const char *text, size_t len, const char *job_id, int32_t attempt, struct report *out, struct err *err) MUST_CHECK;
+enum err_code report_read(const char *text, size_t len, const char *job_id, int32_t attempt, struct report *out,
+                          struct err *err) MUST_CHECK;
 
 #define MODEL_FILES_MAX 8
 struct model_file {
@@ -26,7 +28,7 @@ struct manifest {
     int32_t files;
     char metric[24]; /* "map" */
     double value;
-    int64_t images;  /* validation images that were measured */
+    int64_t images;    /* validation images that were measured */
     char classes[512]; /* as typed, comma-joined, cut */
     int64_t images_train, epochs_done;
     char (*class_name)[257]; /* classes_count, malloc'd */
@@ -34,8 +36,10 @@ struct manifest {
 };
 void manifest_done(struct manifest *m);
 #define AUTO_MANIFEST __attribute__((cleanup(manifest_done))) struct manifest
-/* Complete: version 1, of this job, attempt, line and task, with model.bin and model.xml, only plain known file names, sizes and sha256 well-formed. */
-enum err_code manifest_read(const char *text, size_t len, const char *job_id, int32_t attempt, const char *line, const char *task, struct manifest *out, struct err *err) MUST_CHECK;
+/* Complete: version 1, of this job, attempt, line and task, with model.bin and model.xml, only plain known file names, sizes and sha256
+ * well-formed. */
+enum err_code manifest_read(const char *text, size_t len, const char *job_id, int32_t attempt, const char *line, const char *task,
+                            struct manifest *out, struct err *err) MUST_CHECK;
 
 /* beat_s of a status.json; 0 when it cannot be read. */
 int64_t status_beat(const char *text, size_t len);

@@ -7,41 +7,42 @@
 #include "base/json.h"
 #include "base/str.h"
 
-#define JOB_ID_MAX 65     /* 64 + NUL */
+#define JOB_ID_MAX 65 /* 64 + NUL */
 #define ZIP_MAX 256
 #define CLASSES_MAX 200
 #define CLASS_NAME_MAX 257 /* 64 characters of UTF-8 */
 #define LINE_MAX_ 41
 
 enum task { TASK_NONE, TASK_CLASSIFICATION, TASK_DETECTION, TASK_INSTANCE_SEGMENTATION }; /* the old dl_type 1..3 */
-const char *task_name(enum task t); /* "detection" */
-enum task task_parse(const char *name); /* TASK_NONE when unknown */
+const char *task_name(enum task t);                                                       /* "detection" */
+enum task task_parse(const char *name);                                                   /* TASK_NONE when unknown */
 
 struct request {
     char zip[ZIP_MAX];
-    char dataset_sha256[65];       /* "" when not given */
-    char job_id[JOB_ID_MAX];       /* the key: lower case; always set (default from zip and message Id) */
-    char job_name[JOB_ID_MAX];     /* as typed */
-    bool job_id_given;             /* typed by the sender, not derived */
+    char dataset_sha256[65];   /* "" when not given */
+    char job_id[JOB_ID_MAX];   /* the key: lower case; always set (default from zip and message Id) */
+    char job_name[JOB_ID_MAX]; /* as typed */
+    bool job_id_given;         /* typed by the sender, not derived */
     char vm_size[70];
     char (*classes)[CLASS_NAME_MAX]; /* classes_count names, malloc'd, order kept; NULL: read from the zip */
     int32_t classes_count;
     int32_t epochs;
     enum task task;
-    int32_t model;                 /* the old model_type */
+    int32_t model;                  /* the old model_type */
     char continue_from[JOB_ID_MAX]; /* "" none, "auto" the job of the line's current model, else a job_id (lower case) */
-    char line[LINE_MAX_];          /* lower case, [a-z0-9-] */
-    int32_t max_minutes;           /* max_hours x 60 */
-    double split_train;            /* 0.7 */
+    char line[LINE_MAX_];           /* lower case, [a-z0-9-] */
+    int32_t max_minutes;            /* max_hours x 60 */
+    double split_train;             /* 0.7 */
     int64_t split_seed;
-    bool split_video;              /* group: video (default) or none */
+    bool split_video; /* group: video (default) or none */
     char requested_by[65], note[201];
 };
 void request_done(struct request *r);
 #define AUTO_REQ __attribute__((cleanup(request_done))) struct request
 bool request_copy(struct request *to, const struct request *from); /* false without memory */
 
-/* As an object member of the record, and back. request_read refuses what does not follow the types (a record is only written by this program). */
+/* As an object member of the record, and back. request_read refuses what does not follow the types (a record is only written by this
+ * program). */
 void request_write(struct str *to, const char *name, const struct request *r);
 enum err_code request_read(const struct json *object, struct request *r, struct err *err) MUST_CHECK;
 /* Same content: everything that changes what is trained (not the job_id, not who asks or the note). */

@@ -1,8 +1,8 @@
 /* step.h - what a job does next. Pure: no I/O, clock, allocation, randomness or log, and it cannot fail.
  *
- * struct job_state is a job's whole memory for decisions: flat, no pointers. What else a record holds (request, names, texts, ETags) explains decisions and never makes one.
- * Not in here: JSON, strings, ARM error texts, HTTP status, URLs, settings, secrets, dequeue counts, HTTP retries.
- * Times are wall-clock seconds since 1970; 0 means not yet. */
+ * struct job_state is a job's whole memory for decisions: flat, no pointers. What else a record holds (request, names, texts, ETags)
+ * explains decisions and never makes one. Not in here: JSON, strings, ARM error texts, HTTP status, URLs, settings, secrets, dequeue
+ * counts, HTTP retries. Times are wall-clock seconds since 1970; 0 means not yet. */
 #ifndef STEP_H
 #define STEP_H
 #include <stdint.h>
@@ -12,16 +12,16 @@ enum job_model { MODEL_NONE, MODEL_OFFERED, MODEL_VERIFIED, MODEL_COPIED, MODEL_
 enum job_outcome { OUTCOME_NONE, OUTCOME_SUCCEEDED, OUTCOME_FAILED, OUTCOME_TIMED_OUT, OUTCOME_REJECTED };
 enum job_reason {
     REASON_NONE,
-    REASON_MESSAGE,      /* the message breaks a rule */
-    REASON_ZIP,          /* the zip was not there, or not whole, within upload_wait_s */
-    REASON_REFUSED,      /* ARM refuses the machine for good */
-    REASON_CREATE_WAIT,  /* ARM did not let the machine be created within create_wait_s */
-    REASON_REPORT,       /* the machine reports a failure */
-    REASON_NO_MODEL,     /* the machine reports success without a model */
-    REASON_DEADLINE,     /* max_hours are over */
-    REASON_SILENT,       /* the machine runs but its status stands still */
-    REASON_GONE,         /* the machine is no longer there */
-    REASON_MODEL,        /* the files are not what the manifest says */
+    REASON_MESSAGE,     /* the message breaks a rule */
+    REASON_ZIP,         /* the zip was not there, or not whole, within upload_wait_s */
+    REASON_REFUSED,     /* ARM refuses the machine for good */
+    REASON_CREATE_WAIT, /* ARM did not let the machine be created within create_wait_s */
+    REASON_REPORT,      /* the machine reports a failure */
+    REASON_NO_MODEL,    /* the machine reports success without a model */
+    REASON_DEADLINE,    /* max_hours are over */
+    REASON_SILENT,      /* the machine runs but its status stands still */
+    REASON_GONE,        /* the machine is no longer there */
+    REASON_MODEL,       /* the files are not what the manifest says */
     REASON_PUBLISHED,
     REASON_PUBLISH_WAIT, /* storage or the line did not let the model be published in time */
     REASON_LINE_TASK,    /* the line carries another task */
@@ -50,28 +50,36 @@ struct job_state {
 struct job_seen { /* all zero = saw nothing: moves only what the clock alone may move */
     enum seen zip, slot, line, group, deployment, vm, claim, manifest;
     enum job_remedy remedy;
-    enum job_model model;     /* what verifying, copying and pointing came to */
-    enum job_outcome report;  /* of this attempt's report.json */
-    enum seen reported;       /* whether there is one */
-    int64_t version;          /* with line YES: the version this job may publish */
+    enum job_model model;    /* what verifying, copying and pointing came to */
+    enum job_outcome report; /* of this attempt's report.json */
+    enum seen reported;      /* whether there is one */
+    int64_t version;         /* with line YES: the version this job may publish */
     uint32_t told;
     int64_t heartbeat_s;
-    int64_t until_s;          /* end of this invocation's budget */
+    int64_t until_s; /* end of this invocation's budget */
 };
-enum job_look { LOOK_ZIP = 1, LOOK_GROUP = 2, LOOK_DEPLOYMENT = 4, LOOK_VM = 8, LOOK_CLAIM = 16, LOOK_STATUS = 32, LOOK_RESULT = 64 /* report, then manifest */ };
+enum job_look {
+    LOOK_ZIP = 1,
+    LOOK_GROUP = 2,
+    LOOK_DEPLOYMENT = 4,
+    LOOK_VM = 8,
+    LOOK_CLAIM = 16,
+    LOOK_STATUS = 32,
+    LOOK_RESULT = 64 /* report, then manifest */
+};
 enum job_action { /* bits; idempotent; carried out in this order */
-    ACT_TAKE_SLOT = 1,
-    ACT_CREATE = 2,
-    ACT_FENCE = 4,
-    ACT_DELETE = 8, /* a running deployment is cancelled first */
-    ACT_VERIFY = 16,
-    ACT_TAKE_LINE = 32,
-    ACT_COPY = 64,
-    ACT_POINT = 128,
-    ACT_FREE_LINE = 256,
-    ACT_FREE_SLOT = 512,
-    ACT_TELL = 1024,
-    ACT_FORGET = 2048, /* drop the live/ marker of a closed job */
+                  ACT_TAKE_SLOT = 1,
+                  ACT_CREATE = 2,
+                  ACT_FENCE = 4,
+                  ACT_DELETE = 8, /* a running deployment is cancelled first */
+                  ACT_VERIFY = 16,
+                  ACT_TAKE_LINE = 32,
+                  ACT_COPY = 64,
+                  ACT_POINT = 128,
+                  ACT_FREE_LINE = 256,
+                  ACT_FREE_SLOT = 512,
+                  ACT_TELL = 1024,
+                  ACT_FORGET = 2048, /* drop the live/ marker of a closed job */
 };
 #define SETTLE_S 60 /* after create_until_s: how long an accepted creation may take to be visible */
 #define LOOK_AGAIN_S 60

@@ -41,9 +41,23 @@ void sample_record(struct record *rec)
     SET(rec->location, "japaneast");
     SET(rec->trainer, "tiny");
     SET(rec->scripts_sha256, "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef");
-    rec->terms = (struct job_terms){.upload_wait_s = 300, .create_wait_s = 3600, .silence_s = 900, .run_s = 28800, .run_max_s = 86400, .publish_wait_s = 1800, .tell_wait_s = 86400};
-    rec->state = (struct job_state){.machine = MACHINE_RUNNING, .attempt = 1, .due = NOTICE_ACCEPTED | NOTICE_STARTED, .told = NOTICE_ACCEPTED, .accepted_s = 1767225600, .started_s = 1767225700,
-                                    .train_until_s = 1767251620, .deadline_s = 1767254500, .hard_stop_s = 1767312100, .machine_since_s = 1767225900};
+    rec->terms = (struct job_terms){.upload_wait_s = 300,
+                                    .create_wait_s = 3600,
+                                    .silence_s = 900,
+                                    .run_s = 28800,
+                                    .run_max_s = 86400,
+                                    .publish_wait_s = 1800,
+                                    .tell_wait_s = 86400};
+    rec->state = (struct job_state){.machine = MACHINE_RUNNING,
+                                    .attempt = 1,
+                                    .due = NOTICE_ACCEPTED | NOTICE_STARTED,
+                                    .told = NOTICE_ACCEPTED,
+                                    .accepted_s = 1767225600,
+                                    .started_s = 1767225700,
+                                    .train_until_s = 1767251620,
+                                    .deadline_s = 1767254500,
+                                    .hard_stop_s = 1767312100,
+                                    .machine_since_s = 1767225900};
     rec->next_look_s = 1767225960;
     SET(rec->zip_etag, "\"0x8DE1\"");
     rec->zip_size = 123456;

@@ -4,14 +4,14 @@
 #include "controller/drive.h"
 
 struct world {
-    struct record saved;      /* what storage holds */
+    struct record saved; /* what storage holds */
     int64_t now_s;
-    char order[4096];         /* what happened, in order */
-    int conflicts;            /* saves that still meet somebody else's */
+    char order[4096]; /* what happened, in order */
+    int conflicts;    /* saves that still meet somebody else's */
     int fail_load;
-    struct job_seen shows;    /* what looks bring */
-    struct job_seen brings;   /* what acts bring, by action */
-    uint32_t acts;            /* every action that was carried out */
+    struct job_seen shows;  /* what looks bring */
+    struct job_seen brings; /* what acts bring, by action */
+    uint32_t acts;          /* every action that was carried out */
 };
 
 static void note(struct world *w, const char *what, uint32_t bits)
@@ -88,7 +88,13 @@ static struct world fresh(struct job_state s)
     struct world w = {.now_s = 1000};
     str_copy(w.saved.job_id, sizeof w.saved.job_id, "j1");
     w.saved.state = s;
-    w.saved.terms = (struct job_terms){.upload_wait_s = 300, .create_wait_s = 3600, .silence_s = 900, .run_s = 3600, .run_max_s = 7200, .publish_wait_s = 1800, .tell_wait_s = 86400};
+    w.saved.terms = (struct job_terms){.upload_wait_s = 300,
+                                       .create_wait_s = 3600,
+                                       .silence_s = 900,
+                                       .run_s = 3600,
+                                       .run_max_s = 7200,
+                                       .publish_wait_s = 1800,
+                                       .tell_wait_s = 86400};
     return w;
 }
 

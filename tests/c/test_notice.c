@@ -60,7 +60,8 @@ static void test_notices(void **state)
     notice_text(&rec, NOTICE_STARTED, &all);
     title(&all, "sent again");
     notice_repeated(&rec, rec.state.machine_since_s + 3660, &all);
-    rec.report = (struct report){.outcome = OUTCOME_FAILED, .exit_code = 4, .stage = "export", .reason = "no IR was written", .log = "line 1\nline 2\n"};
+    rec.report = (struct report){
+        .outcome = OUTCOME_FAILED, .exit_code = 4, .stage = "export", .reason = "no IR was written", .log = "line 1\nline 2\n"};
     rec.state.version = 4;
     str_copy(rec.corrected, sizeof rec.corrected, "ネジ 0412.zip:Screws-0412-2");
     for (size_t i = 0; i < COUNT(ends); i++) {

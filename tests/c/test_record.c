@@ -11,7 +11,8 @@ static void test_round_trip(void **state)
     AUTO_STR first = STR_MAX(RECORD_BYTES_MAX), second = STR_MAX(RECORD_BYTES_MAX);
     struct err err = {0};
     sample_record(&rec);
-    rec.report = (struct report){.outcome = OUTCOME_FAILED, .exit_code = 3, .stage = "train", .reason = "it \"fell\" over", .log = "one\ntwo\n"};
+    rec.report =
+        (struct report){.outcome = OUTCOME_FAILED, .exit_code = 3, .stage = "train", .reason = "it \"fell\" over", .log = "one\ntwo\n"};
     record_write(&first, &rec);
     assert_ok(record_read(first.p, first.len, &again, &err), err);
     assert_memory_equal(&again.state, &rec.state, sizeof rec.state);

@@ -50,6 +50,7 @@ static void test_every_sample_has_a_remedy_and_final_ones_end_the_job(void **sta
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_every_sample_has_a_remedy_and_final_ones_end_the_job)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table),
+                                       cmocka_unit_test(test_every_sample_has_a_remedy_and_final_ones_end_the_job)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,9 @@
 
 #define SHA "fcde2b2edba56bf408601fb721fe9b5c338d10ee429ea04fae5511b68fbf8fb9"
 #define FILE_(name) "{\"name\":\"" name "\",\"size\":10,\"sha256\":\"" SHA "\"}"
-#define MANIFEST(files, rest) "{\"v\":1,\"job_id\":\"j1\",\"attempt\":1,\"line\":\"default\",\"task\":\"detection\",\"classes\":[\"ok\",\"dent\"],\"files\":[" files "],\"metrics\":{\"primary\":\"map\",\"value\":0.5,\"images\":12}" rest "}"
+#define MANIFEST(files, rest)                                                                                                              \
+    "{\"v\":1,\"job_id\":\"j1\",\"attempt\":1,\"line\":\"default\",\"task\":\"detection\",\"classes\":[\"ok\",\"dent\"],\"files\":[" files \
+    "],\"metrics\":{\"primary\":\"map\",\"value\":0.5,\"images\":12}" rest "}"
 #define BOTH FILE_("model.bin") "," FILE_("model.xml")
 
 static enum err_code read_manifest(const char *text, struct manifest *m, struct err *err)
@@ -54,7 +56,8 @@ static void test_manifest_refuses(void **state)
 static void test_report(void **state)
 {
     (void)state;
-    static const char text[] = "{\"v\":1,\"job_id\":\"j1\",\"attempt\":1,\"status\":\"timed_out\",\"stage\":\"train\",\"exit_code\":5,\"reason\":\"late\",\"log\":[\"a\",\"b\",7]}";
+    static const char text[] = "{\"v\":1,\"job_id\":\"j1\",\"attempt\":1,\"status\":\"timed_out\",\"stage\":\"train\",\"exit_code\":5,"
+                               "\"reason\":\"late\",\"log\":[\"a\",\"b\",7]}";
     struct report r;
     struct err err = {0};
     assert_ok(report_read(text, strlen(text), "j1", 1, &r, &err), err);
@@ -96,7 +99,7 @@ static void test_status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_manifest),    cmocka_unit_test(test_manifest_refuses), cmocka_unit_test(test_report),
+        cmocka_unit_test(test_manifest),        cmocka_unit_test(test_manifest_refuses), cmocka_unit_test(test_report),
         cmocka_unit_test(test_long_log_is_cut), cmocka_unit_test(test_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,9 +90,11 @@ static void test_each_fault(void **state)
         const char *name, *value, *says;
     } rows[] = {
         {"AzureWebJobsStorage", "", "AzureWebJobsStorage: is not set"},
-        {"AzureWebJobsStorage", "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1&sig=sentinel", "AzureWebJobsStorage: "},
+        {"AzureWebJobsStorage", "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1&sig=sentinel",
+         "AzureWebJobsStorage: "},
         {"AzureWebJobsStorage", "UseDevelopmentStorage=true", "FileEndpoint"},
-        {"AZURE_STORAGE_CONNECTION_STRING", "DefaultEndpointsProtocol=https;AccountName=another;AccountKey=" KEY ";EndpointSuffix=core.windows.net", "another account"},
+        {"AZURE_STORAGE_CONNECTION_STRING",
+         "DefaultEndpointsProtocol=https;AccountName=another;AccountKey=" KEY ";EndpointSuffix=core.windows.net", "another account"},
         {"AZURE_STORAGE_ACCOUNT_NAME", "another", "another account"},
         {"TRAIN_VM_RESOURCE_GROUP", NULL, "TRAIN_VM_RESOURCE_GROUP: is not set"},
         {"TRAIN_VM_RESOURCE_GROUP", "0123456789012345678901234567890123456789", "at most 39"},
@@ -133,7 +135,8 @@ static void test_all_faults_are_told_together(void **state)
     struct settings s;
     env_count = 0;
     assert_int_equal(read(&s, &faults, &notes), ERR_INPUT);
-    static const char *const names[] = {"AzureWebJobsStorage", "TRAIN_VM_RESOURCE_GROUP", "AZURE_SP_APP_ID", "AZURE_SP_PASSWORD", "AZURE_SP_TENANT", "FUNCTIONS_CUSTOMHANDLER_PORT"};
+    static const char *const names[] = {"AzureWebJobsStorage", "TRAIN_VM_RESOURCE_GROUP", "AZURE_SP_APP_ID",
+                                        "AZURE_SP_PASSWORD",   "AZURE_SP_TENANT",         "FUNCTIONS_CUSTOMHANDLER_PORT"};
     for (size_t i = 0; i < COUNT(names); i++)
         assert_has(str_c(&faults), names[i]);
     settings_done(&s);
@@ -162,7 +165,8 @@ static void test_readme_and_example_name_every_setting(void **state)
     load("local.settings.json.example", &example);
     for (size_t i = 0; i < count; i++) {
         AUTO_STR line = STR_MAX(1024), member = STR_MAX(256);
-        str_addf(&line, "| `%s` | %s%s%s | %s |", rows[i].name, *rows[i].fallback != '\0' ? "`" : "", rows[i].fallback, *rows[i].fallback != '\0' ? "`" : "", rows[i].meaning);
+        str_addf(&line, "| `%s` | %s%s%s | %s |", rows[i].name, *rows[i].fallback != '\0' ? "`" : "", rows[i].fallback,
+                 *rows[i].fallback != '\0' ? "`" : "", rows[i].meaning);
         assert_has(str_c(&readme), str_c(&line));
         str_addf(&member, "\"%s\"", rows[i].name);
         if (!str_starts(rows[i].name, "AZURE_STORAGE_")) /* former names are not for new files */

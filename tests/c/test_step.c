@@ -4,11 +4,22 @@
 #include "job/step.h"
 
 #define T0 1000000
-static const struct job_terms TERMS = {.upload_wait_s = 300, .create_wait_s = 3600, .silence_s = 900, .run_s = 8 * 3600, .run_max_s = 24 * 3600, .publish_wait_s = 1800, .tell_wait_s = 86400};
+static const struct job_terms TERMS = {.upload_wait_s = 300,
+                                       .create_wait_s = 3600,
+                                       .silence_s = 900,
+                                       .run_s = 8 * 3600,
+                                       .run_max_s = 24 * 3600,
+                                       .publish_wait_s = 1800,
+                                       .tell_wait_s = 86400};
 
 static struct job_state running(void)
 {
-    return (struct job_state){.machine = MACHINE_RUNNING, .attempt = 1, .accepted_s = T0, .started_s = T0, .deadline_s = T0 + TERMS.run_s, .hard_stop_s = T0 + TERMS.run_max_s};
+    return (struct job_state){.machine = MACHINE_RUNNING,
+                              .attempt = 1,
+                              .accepted_s = T0,
+                              .started_s = T0,
+                              .deadline_s = T0 + TERMS.run_s,
+                              .hard_stop_s = T0 + TERMS.run_max_s};
 }
 
 static struct job_state provisioning(int64_t create_until_s)
@@ -285,7 +296,8 @@ static void test_slot_is_freed_when_the_machine_is_gone_not_before(void **state)
     assert_false(step(deleting(MODEL_NONE, OUTCOME_FAILED), (struct job_seen){.group = YES}, T0 + 1).act & ACT_FREE_SLOT);
     assert_false(step(deleting(MODEL_NONE, OUTCOME_FAILED), (struct job_seen){0}, T0 + 1).act & ACT_FREE_SLOT);
     assert_true(step(deleting(MODEL_NONE, OUTCOME_FAILED), (struct job_seen){.group = NO}, T0 + 1).act & ACT_FREE_SLOT);
-    assert_true(step(deleting(MODEL_OFFERED, OUTCOME_NONE), (struct job_seen){.group = NO}, T0 + 1).act & ACT_FREE_SLOT); /* the model goes on without it */
+    assert_true(step(deleting(MODEL_OFFERED, OUTCOME_NONE), (struct job_seen){.group = NO}, T0 + 1).act &
+                ACT_FREE_SLOT); /* the model goes on without it */
 }
 
 static void test_outcome_is_set_once(void **state)
@@ -315,7 +327,8 @@ static void test_closed_stays_closed(void **state)
     (void)state;
     struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
     s.machine = MACHINE_CLOSED;
-    struct job_next n = step(s, (struct job_seen){.zip = YES, .slot = YES, .manifest = YES, .group = YES, .remedy = REMEDY_NO}, T0 + 1000000);
+    struct job_next n =
+        step(s, (struct job_seen){.zip = YES, .slot = YES, .manifest = YES, .group = YES, .remedy = REMEDY_NO}, T0 + 1000000);
     assert_memory_equal(&n.state, &s, sizeof s);
     assert_int_equal(n.act, ACT_FORGET);
 }
