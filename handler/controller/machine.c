@@ -179,13 +179,15 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
     return arm_group_put(arm, group, &want, err);
 }
 
+/* *seen: a GET has shown it. A PUT that was accepted is not yet seen: ARM's reads may lag behind, and a 404 must not pass for proof. */
 static enum err_code ensure_deployment(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
-                                       struct err *err)
+                                       bool *seen, struct err *err)
 {
     struct arm_deployment there;
     AUTO_STR custom_data = STR_MAX(CUSTOM_DATA_MAX), body = STR_MAX(BODY_MAX);
     enum err_code code = arm_deployment_get(arm, group, DEPLOYMENT_NAME, &there, err);
 
+    *seen = code == OK;
     if (code != ERR_ABSENT)
         return code; /* there: adopted */
     code = bootstrap_custom_data(e->c, rec, &custom_data, err);
@@ -203,6 +205,7 @@ void machine_create(const struct errand *e, struct record *rec, struct job_seen 
     const struct arm *arm;
     struct err err = {0};
     char group[GROUP_MAX];
+    bool there = false;
 
     controller_group(rec, group);
     enum err_code code = controller_arm(e->c, &arm, &err);
@@ -211,11 +214,12 @@ void machine_create(const struct errand *e, struct record *rec, struct job_seen 
     if (code == OK)
         code = ensure_group(e, arm, rec, group, &err);
     if (code == OK)
-        code = ensure_deployment(e, arm, rec, group, &err);
-    if (code == OK) {
+        code = ensure_deployment(e, arm, rec, group, &there, &err);
+    if (there)
         seen->deployment = YES;
-        log_line(LOG_INFO, "deployment in %s is accepted", group);
-    } else
+    if (code == OK)
+        log_line(LOG_INFO, "deployment in %s is %s", group, there ? "there already" : "accepted");
+    else
         trouble(rec, seen, "The machine could not be ordered", &err);
 }
 

@@ -44,11 +44,17 @@ static void note_missing(const struct errand *e, struct record *rec)
     struct nearest n = {.wanted = rec->request.zip};
     struct err err = {0};
 
-    if (files_list(&e->c->storage, SHARE_TRAIN, "", "", compare_name, &n, &err) == OK && n.found[0] != '\0')
-        snprintf(rec->zip_note, sizeof rec->zip_note, "E16 zip: `%.80s` is not in share `train` (seen: `%.60s`)", rec->request.zip,
-                 n.found);
-    else
-        snprintf(rec->zip_note, sizeof rec->zip_note, "E16 zip: `%.80s` is not in share `train`", rec->request.zip);
+    AUTO_STR note = STR_MAX(sizeof rec->zip_note - 1);
+
+    str_addf(&note, "E16 zip: `%.80s` is not in share `train`", rec->request.zip);
+    if (files_list(&e->c->storage, SHARE_TRAIN, "", "", compare_name, &n, &err) == OK && n.found[0] != '\0') {
+        str_addf(&note, " (seen: `%.60s`", n.found);
+        if (n.modified_s > 0)
+            str_addf(&note, ", %lld min ago", (long long)(controller_now_s(e->c) - n.modified_s) / 60);
+        str_add(&note, ")");
+    }
+    if (str_c(&note) != NULL)
+        str_copy(rec->zip_note, sizeof rec->zip_note, str_c(&note));
 }
 
 void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen *seen)

@@ -126,6 +126,15 @@ bool intake_same_content(const struct app *app, const struct message *m, const s
     return code != OK || (str_is(zip.etag, there->zip_etag) && zip.size == there->zip_size);
 }
 
+static void keep_remark(const struct message *m, struct record *rec)
+{
+    AUTO_STR all = STR_MAX(sizeof rec->remark - 1);
+
+    for (int32_t i = 0; i < m->notes_count; i++)
+        str_addf(&all, "%s%s", i > 0 ? "; " : "", m->notes[i]);
+    str_copy(rec->remark, sizeof rec->remark, str_c(&all) != NULL ? str_c(&all) : m->notes[0]);
+}
+
 /* The line that asks for the same once more. A job_id is used up once it was accepted. */
 static void keep_line_again(const struct app *app, const struct message *m, struct record *rec)
 {
@@ -164,6 +173,7 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
         .publish_wait_s = PUBLISH_WAIT_S,
         .tell_wait_s = TELL_WAIT_S,
     };
+    keep_remark(m, rec);
     if (m->faults == 0)
         keep_line_again(app, m, rec);
     return OK;

@@ -138,6 +138,22 @@ static enum err_code status(const struct app *app, const struct message *m, stru
     return OK;
 }
 
+/* A file whose name has full-width characters wins over fields typed with a Japanese keyboard. */
+static enum err_code prefer_literal(const struct app *app, const struct invocation *inv, struct message *m, struct err *err)
+{
+    struct file_info info;
+    AUTO_STR again = STR_MAX(1024);
+
+    if (m->literal[0] == '\0' || files_head(&app->controller->storage, SHARE_TRAIN, m->literal, &info, NULL) != OK)
+        return OK;
+    json_open(&again, NULL, '{');
+    json_put_int(&again, "v", 1);
+    json_put_text(&again, "dataset", m->literal);
+    json_close(&again, '}');
+    message_done(m);
+    return message_read(again.p, again.len, inv->message_id, &app->defaults, m, err);
+}
+
 enum err_code js_queue_items(void *ctx, struct invocation *inv, struct str *said, struct err *err)
 {
     const struct app *app = ctx;
@@ -147,6 +163,8 @@ enum err_code js_queue_items(void *ctx, struct invocation *inv, struct str *said
     if (inv->message_id[0] == '\0')
         return err_set(err, ERR_INPUT, "the host sent no message Id: a repeated delivery could not be told from a new message");
     enum err_code code = message_read(inv->text.p, inv->text.len, inv->message_id, &app->defaults, &m, err);
+    if (code == OK)
+        code = prefer_literal(app, inv, &m, err);
     if (code != OK)
         return code;
     log_scope(NULL, m.request.job_id);

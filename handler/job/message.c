@@ -293,6 +293,13 @@ static void finish(struct reading *r, const char *message_id)
         suggest_line(m);
 }
 
+/* `ネジ：左.zip` may be two fields typed with a Japanese keyboard, or the name of one file: only a look at the share can tell. */
+static void keep_literal(struct message *m, const struct str *text)
+{
+    if (text->len < sizeof m->literal && (strstr(text->p, "：") || strstr(text->p, "，")) && !strchr(text->p, ':') && str_ends_nocase(text->p, ".zip"))
+        str_copy(m->literal, sizeof m->literal, text->p);
+}
+
 enum err_code message_read(const char *bytes, size_t len, const char *message_id, const struct message_defaults *defaults,
                            struct message *m, struct err *err)
 {
@@ -310,10 +317,12 @@ enum err_code message_read(const char *bytes, size_t len, const char *message_id
         r.failed = true;
     } else if (form == DECODED_JSON || form == DECODED_COLON) {
         m->action = ACTION_TRAIN;
-        if (r.colon)
+        if (r.colon) {
+            keep_literal(m, &text);
             read_colon(&r, text.p);
-        else
+        } else {
             read_json(&r, &text);
+        }
     } else {
         not_understood(m, form, text.p, len);
     }

@@ -38,6 +38,7 @@ struct message {
     const struct message_defaults *defaults; /* borrowed */
     char notes[3][200];                      /* "full-width characters were read as ..." */
     int32_t notes_count;
+    char literal[ZIP_MAX]; /* the whole text, when it may also be the name of one file with full-width characters; "" otherwise */
     char shown[256]; /* the message for people: cut at 80 characters, control characters blank, secrets as *** */
 };
 /* Always fills *m; only memory can fail. message_id gives the default job_id (same Id, same id). */

@@ -38,6 +38,8 @@ static void add_accepted(const struct record *rec, struct str *to)
     if (r->requested_by[0] != '\0')
         str_addf(to, ", asked for by %s", r->requested_by);
     str_add(to, ".");
+    if (rec->remark[0] != '\0')
+        str_addf(to, " (%s.)", rec->remark);
     if (rec->state.machine != MACHINE_QUEUED)
         str_add(to, " Its machine is being ordered.");
     else if (rec->place > 0)
@@ -54,6 +56,8 @@ static void add_reason(const struct record *rec, struct str *to)
     switch (s->reason) {
     case REASON_MESSAGE:
         str_addf(to, "the message `%s` was refused:\n%s", rec->shown, rec->refused);
+        if (rec->remark[0] != '\0')
+            str_addf(to, "\n(%s.)", rec->remark);
         break;
     case REASON_ZIP:
         str_addf(to, "%s; it was waited for %d min. Put the zip into share `train` first.", rec->zip_note, rec->terms.upload_wait_s / 60);

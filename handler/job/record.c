@@ -78,6 +78,7 @@ static const struct row FACTS[] = {
     ROW(TEXT, record, classes),
     ROW(TEXT, record, refused),
     ROW(TEXT, record, shown),
+    ROW(TEXT, record, remark),
     ROW(TEXT, record, corrected),
     ROW(TEXT, record, saved_by),
     ROW(TEXT, record, parent_name),

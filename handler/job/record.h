@@ -37,6 +37,7 @@ struct record {
     double value;
     int64_t images, images_train, epochs_done;
     char refused[1600], shown[256]; /* of a rejected message: its faults, and itself (cut) */
+    char remark[400];              /* how the message was read, where that is not plain */
     char corrected[1024];           /* a line to paste: corrected, or to ask for the same once more */
 
     char saved_by[17]; /* new with each save: after a lost reply it tells whose save won */

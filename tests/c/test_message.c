@@ -317,6 +317,31 @@ static void test_echo_is_cut(void **state)
     message_done(&m);
 }
 
+/* A text that may also be one file's name is kept whole, and that name may be sent as JSON. */
+static void test_literal(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *literal;
+    } rows[] = {
+        {"ネジ：左.zip", "ネジ：左.zip"},
+        {" ネジ：左.zip\r\n", "ネジ：左.zip"},
+        {"a.zip：j1", ""},
+        {"a.zip：j1:.zip", ""},
+        {"a.zip", ""},
+    };
+    struct message m;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        read_text(rows[i].text, &m);
+        assert_string_equal(m.literal, rows[i].literal);
+        message_done(&m);
+    }
+    read_text("{\"v\":1,\"dataset\":\"ネジ：左.zip\"}", &m);
+    assert_int_equal(m.faults, 0);
+    assert_string_equal(m.request.zip, "ネジ：左.zip");
+    message_done(&m);
+}
+
 /* Every table row has words, a known code, and its colon position once. */
 static void test_table(void **state)
 {
@@ -352,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_zip_limits),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_echo_is_cut),
+        cmocka_unit_test(test_literal),
         cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,8 +48,10 @@ static void test_notices(void **state)
     notice_text(&rec, NOTICE_ACCEPTED, &all);
     rec.zip_note[0] = '\0';
     rec.place = 2;
+    str_copy(rec.remark, sizeof rec.remark, "full-width `：` was read as `:`");
     title(&all, "accepted, second in the queue");
     notice_text(&rec, NOTICE_ACCEPTED, &all);
+    rec.remark[0] = '\0';
     title(&all, "status of it");
     notice_status(&rec, rec.state.machine_since_s + 90, &all);
     rec.place = 0;
