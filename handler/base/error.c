@@ -48,6 +48,8 @@ const char *err_name(enum err_code code)
         return "input";
     case ERR_REFUSED:
         return "refused";
+    case ERR_TOO_LARGE:
+        return "too large";
     case ERR_ABSENT:
         return "absent";
     case ERR_CONFLICT:

@@ -11,6 +11,7 @@ enum err_code {
     ERR_MEMORY,      /* no memory, or a bounded buffer is full */
     ERR_INPUT,       /* what came in does not follow the rules */
     ERR_REFUSED,     /* the other side answered no: http_status and remote say why */
+    ERR_TOO_LARGE,   /* the answer is longer than it may be */
     ERR_ABSENT,      /* the other side answered that it does not exist (404) */
     ERR_CONFLICT,    /* somebody else was first: 409 on create-once, 412 on a condition */
     ERR_UNREACHABLE, /* no usable answer: connection, timeout, deadline, 5xx or 429 to the end */

@@ -137,12 +137,12 @@ static void look_report(const struct errand *e, struct record *rec, struct job_s
     enum err_code code = blob_get(&e->c->storage, CONTAINER_FILES, name, &text, NULL, &err);
     if (code == ERR_ABSENT)
         seen->reported = NO;
-    if (code != OK && code != ERR_ABSENT)
+    if (code != OK && code != ERR_ABSENT && code != ERR_TOO_LARGE)
         log_line(LOG_WARN, "report: %s", err.msg);
-    if (code != OK)
+    if (code != OK && code != ERR_TOO_LARGE)
         return;
-    seen->reported = YES;
-    if (report_read(text.p, text.len, rec->job_id, rec->state.attempt, &rec->report, &err) != OK) {
+    seen->reported = YES; /* also one that is too large to be read: it must not hold the job up */
+    if (code == ERR_TOO_LARGE || report_read(text.p, text.len, rec->job_id, rec->state.attempt, &rec->report, &err) != OK) {
         rec->report = (struct report){.outcome = OUTCOME_FAILED, .exit_code = -1};
         str_copy(rec->report.reason, sizeof rec->report.reason, err.msg);
     }
@@ -173,7 +173,7 @@ static void look_manifest(const struct errand *e, struct record *rec, struct job
 
     controller_out(rec, "manifest.json", name);
     enum err_code code = blob_get(&e->c->storage, CONTAINER_FILES, name, &text, &info, &err);
-    if (code != OK && code != ERR_ABSENT && code != ERR_MEMORY) {
+    if (code != OK && code != ERR_ABSENT && code != ERR_TOO_LARGE) {
         log_line(LOG_WARN, "manifest: %s", err.msg);
         return;
     }

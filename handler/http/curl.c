@@ -208,7 +208,7 @@ static enum err_code outcome(const struct exchange *x, CURLcode result, const ch
 {
     long status = 0;
     if (x->too_large)
-        return err_set(err, ERR_REFUSED, "answer too large (more than %zu bytes)", x->req->answer_max);
+        return err_set(err, ERR_TOO_LARGE, "answer too large (more than %zu bytes)", x->req->answer_max);
     if (x->sink_refused)
         return err_set(err, ERR_INTERNAL, "the answer could not be taken in");
     switch (result) {

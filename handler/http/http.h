@@ -47,7 +47,7 @@ struct http_request {
     size_t body_len;
     bool repeatable;   /* harmless when done twice */
     bool secret_path;  /* the path is a password too (Slack): texts name only the host */
-    size_t answer_max; /* bytes of answer body kept; more is ERR_REFUSED "answer too large" */
+    size_t answer_max; /* bytes of answer body kept; more is ERR_TOO_LARGE */
     /* When set, a 2xx body goes here piece by piece instead of into the response (a retried attempt starts again with restart()). */
     bool (*sink)(void *ctx, const void *bytes, size_t len);
     void (*restart)(void *ctx);

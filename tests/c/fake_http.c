@@ -94,7 +94,7 @@ static enum err_code fake_send(void *ctx, const struct http_request *req, int64_
     if (s->answer && !(req->sink && good) && !str_is(req->method, "HEAD"))
         str_add(&res->body, s->answer);
     if (res->body.failed)
-        return err_set(err, ERR_REFUSED, "answer too large (more than %zu bytes)", req->answer_max);
+        return err_set(err, ERR_TOO_LARGE, "answer too large (more than %zu bytes)", req->answer_max);
     return OK;
 }
 

@@ -33,7 +33,7 @@ static void get(void **state)
     assert_true(info.modified_s == 1767225600);
     assert_string_equal(info.meta_job, "j1");
     assert_string_equal(info.meta_version, "v7");
-    assert_int_equal(blob_get(&c.storage, "jobs", "big", &body, NULL, &err), ERR_REFUSED);
+    assert_int_equal(blob_get(&c.storage, "jobs", "big", &body, NULL, &err), ERR_TOO_LARGE);
     assert_has(err.msg, "answer too large");
     assert_int_equal(blob_get(&c.storage, "jobs", "none", &body, NULL, &err), ERR_ABSENT);
     assert_string_equal(err.remote, "BlobNotFound");

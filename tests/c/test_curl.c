@@ -200,7 +200,7 @@ static void sink_and_limits(void **state)
     AUTO_RESPONSE res = {0};
     prepare(&req, &s, "GET", "/s");
     req.answer_max = 4;
-    assert_int_equal(http_send(&http, &req, &res, &err), ERR_REFUSED);
+    assert_int_equal(http_send(&http, &req, &res, &err), ERR_TOO_LARGE);
     assert_has(err.msg, "answer too large");
     req.answer_max = 100;
     assert_int_equal(http_send(&http, &req, &res, &err), ERR_UNREACHABLE); /* cut short */

@@ -299,7 +299,7 @@ static void answers_are_bounded(void **state)
     req.answer_max = 5;
     run(steps, 1, &c, &req, &res, OK, &err);
     req.answer_max = 4;
-    run(steps, 1, &c, &req, &res, ERR_REFUSED, &err);
+    run(steps, 1, &c, &req, &res, ERR_TOO_LARGE, &err);
     assert_string_equal(err.msg, "GET https://host/path: answer too large (more than 4 bytes)");
 }
 
