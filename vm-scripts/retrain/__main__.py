@@ -1,0 +1,128 @@
+"""``python -m retrain <home>``: one attempt of one job, from the zip to the offered model.
+
+However it ends, ``<home>/state/report.json`` says so, except after SIGTERM: then the machine may be
+about to reboot, and the work goes on after it. Exit codes: 0 offered, 2 bad data, 3 training,
+4 export or verification, 5 out of time, 1 anything else, 143 stopped.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from . import job as jobs
+from .beat import Beat
+from .context import Context
+from .failure import OTHER, Failure, Stopped
+from .files import dumps, write_bytes, write_json
+from .job import Job
+from .logs import open_log
+from .net import Net, NetFailure
+from .report import result, write_report
+from .stages.check import check
+from .stages.export import export
+from .stages.fetch import fetch
+from .stages.split import split
+from .stages.train import train
+from .stages.upload import known_parts, upload
+from .stages.verify import verify
+
+STAGES: tuple[tuple[str, Callable[[Context, Job], object]], ...] = (
+    ("fetch", fetch),
+    ("check", check),
+    ("split", split),
+    ("train", train),
+    ("export", export),
+    ("verify", verify),
+    ("upload", upload),
+)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise Stopped
+
+
+def _as_failure(error: Exception) -> Failure:
+    """Words for what no stage foresaw."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return Failure("the disk of the VM is full")
+    if isinstance(error, MemoryError):
+        return Failure("the memory of the VM is full")
+    if isinstance(error, NetFailure):
+        return Failure(str(error))
+    return Failure(f"an error nobody foresaw: {type(error).__name__}: {error}")
+
+
+def _send_remains(context: Context, job: Job, stage: str, status: str) -> None:
+    """After a failure: result and log to the share, as far as that works."""
+    net = Net(tries=3, budget_s=30.0)
+    document = result(context, status, stage, known_parts(context))
+    write_json(context.work / "result.json", document)
+    for link, data in (
+        ("log_result", dumps(document)),
+        ("log_train", context.log_file.read_bytes()),
+    ):
+        try:
+            net.put_file(job.link(link), data)
+        except (NetFailure, Failure) as problem:
+            context.log.warning("not uploaded: %s", problem)
+
+
+def run(context: Context, job: Job) -> int:
+    """All stages; the report is written whatever happens. Returns the exit code."""
+    stage = STAGES[0][0]
+    context.beat.start()
+    try:
+        for stage, work in STAGES:
+            began = time.monotonic()
+            write_bytes(context.state / "stage", stage.encode())
+            context.beat.enter(stage)
+            made = work(context, job)
+            context.results[type(made)] = made
+            context.steps.append({"stage": stage, "seconds": round(time.monotonic() - began, 3)})
+        reason = "the model was trained, measured and uploaded"
+        write_report(context, job, "succeeded", stage, 0, reason)
+        return 0
+    except Stopped:
+        write_bytes(context.state / "reason", f"stopped from outside in stage {stage}".encode())
+        return 128 + signal.SIGTERM
+    except Exception as error:
+        failure = error if isinstance(error, Failure) else _as_failure(error)
+        if failure is not error:
+            context.log.error("%s", "".join(traceback.format_exception(error)))
+        context.log.error("%s: %s", stage, failure.reason)
+        write_report(context, job, failure.status, stage, failure.exit_code, failure.reason)
+        _send_remains(context, job, stage, failure.status)
+        return failure.exit_code
+    finally:
+        context.beat.stop()
+
+
+def main(home: Path) -> int:
+    """Set up and run the attempt whose folder is ``home``."""
+    state = home / "state"
+    for folder in (state, home / "work", home / "work" / "out"):
+        folder.mkdir(parents=True, exist_ok=True)
+    log = open_log(state / "train.log")
+    try:
+        job = jobs.load(home / "job.json")
+        boot = state / "boot_id"
+        boot_id = boot.read_text().strip() if boot.exists() else ""
+        beat = Beat(job, boot_id, log)
+    except Failure as failure:
+        log.error("%s", failure.reason)
+        write_bytes(state / "reason", failure.reason.encode())
+        return OTHER
+    context = Context(home, Path(__file__).resolve().parent.parent, log, Net(), beat)
+    signal.signal(signal.SIGTERM, _stop)
+    return run(context, job)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]).resolve()))

@@ -1,0 +1,40 @@
+"""Pictures as everybody here sees them: RGB, turned as EXIF says (as CVAT shows them)."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+class Unreadable(ValueError):
+    """The file is no picture that can be read."""
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """The picture as an RGB image, its EXIF turn applied; raises ``Unreadable``."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                turned = ImageOps.exif_transpose(image)
+                return _eight_bits(turned).convert("RGB")
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise Unreadable(f"{type(error).__name__}") from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit grey scaled to 8 bits (a plain conversion would clip it to white)."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        return Image.fromarray((np.asarray(image).astype(np.float64) / 257).astype(np.uint8))
+    return image
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """The picture as u8 [height, width, 3]; raises ``Unreadable``."""
+    return np.asarray(open_rgb(path), np.uint8)

@@ -1,0 +1,101 @@
+"""split: which pictures train, which choose the epoch, which judge; split.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ..context import Context
+from ..failure import Failure, bad_zip
+from ..files import write_json
+from ..job import Job
+from ..net import NetFailure
+from ..splitting import CannotSplit, Item, divide, merged
+from .check import Dataset, Sample
+
+SMALL_SET = 60
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures of each side. ``select`` chooses the epoch and the threshold, ``gate`` only judges;
+    both are all of ``val`` when there are fewer than 60 (``small_set``)."""
+
+    train: list[Sample]
+    val: list[Sample]
+    select: list[Sample]
+    gate: list[Sample]
+    small_set: bool
+
+
+def split(context: Context, job: Job) -> Split:
+    """Divide the pictures and write out/split.json."""
+    dataset = context.result(Dataset)
+    known = merged(_former(context, job, "parent_split"), _former(context, job, "current_split"))
+    items = [Item(s.sha256, s.name, tuple(s.labels)) for s in dataset.samples]
+    try:
+        sides = divide(items, known, job.train_share, job.seed, job.group)
+    except CannotSplit as problem:
+        raise bad_zip(job.zip_name, str(problem)) from None
+    document = {
+        "v": 1,
+        "job_id": job.job_id,
+        "seed": job.seed,
+        "train": job.train_share,
+        "group": job.group,
+        "images": {**known, **sides},
+    }
+    context.out.mkdir(parents=True, exist_ok=True)
+    write_json(context.out / "split.json", document)
+    train = [s for s in dataset.samples if sides[s.sha256]["side"] == "train"]
+    val = [s for s in dataset.samples if sides[s.sha256]["side"] == "val"]
+    if not any(sample.labels for sample in train):
+        raise bad_zip(job.zip_name, "no training image has a box; annotate at least 2 images")
+    if not any(sample.labels for sample in val):
+        raise bad_zip(job.zip_name, "no validation image has a box; annotate at least 2 images")
+    _tell_gaps(context, dataset, train, val)
+    context.log.info("split: %d train, %d validation images", len(train), len(val))
+    return Split(train, val, *halves(val))
+
+
+def halves(val: list[Sample]) -> tuple[list[Sample], list[Sample], bool]:
+    """``select`` and ``gate`` by the picture's hash, and whether the set is too small for that."""
+    select = [s for s in val if int(s.sha256[:8], 16) % 2 == 0]
+    gate = [s for s in val if int(s.sha256[:8], 16) % 2 == 1]
+    if len(val) < SMALL_SET or not select or not gate:
+        return val, val, True
+    return select, gate, False
+
+
+def _tell_gaps(context: Context, dataset: Dataset, train: list[Sample], val: list[Sample]) -> None:
+    for side, samples in (("training", train), ("validation", val)):
+        there = {label for sample in samples for label in sample.labels}
+        gone = [name for index, name in enumerate(dataset.classes) if index not in there]
+        if gone:
+            context.warn(f"no {side} image shows {', '.join(f'`{name}`' for name in gone)}")
+
+
+def _former(context: Context, job: Job, name: str) -> dict[str, Any] | None:
+    """An ancestor's split.json; None without such an ancestor."""
+    if name not in job.links:
+        return None
+    try:
+        data = context.net.read(job.links[name])
+    except NetFailure as problem:
+        raise Failure(f"the split of the former run could not be read: {problem}") from None
+    if data is None:
+        context.warn(f"{name.replace('_', ' ')}: no split.json there; its images count as unseen")
+        return None
+    try:
+        document = json.loads(data)
+        sides = {entry["side"] for entry in document["images"].values()}
+        if not sides <= {"train", "val"} or any(
+            "run" not in e for e in document["images"].values()
+        ):
+            raise ValueError("unknown side")
+        return dict(document)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Failure(
+            f"{name.replace('_', ' ')}: split.json of the former run is damaged"
+        ) from None

@@ -1,0 +1,162 @@
+"""upload: logs to the share, the model to its blobs, the manifest last and only once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ..context import Context
+from ..failure import Failure
+from ..files import dumps, sha256_file, sha256_of, write_json
+from ..job import Job
+from ..net import NetFailure
+from ..report import result
+from .check import Dataset
+from .export import Exported
+from .fetch import Fetched
+from .split import Split
+from .train import Trained
+from .verify import Verified
+
+# Published files in the order they are written, with link name and media type.
+FILES = (
+    ("model.bin", "out_model_bin", "application/octet-stream"),
+    ("model.xml", "out_model_xml", "application/xml"),
+    ("labels.json", "out_labels", "application/json"),
+    ("split.json", "out_split", "application/json"),
+    ("metrics.json", "out_metrics", "application/json"),
+    ("sample.png", "out_sample", "image/png"),
+)
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """``first``: False when a manifest of this attempt was there already."""
+
+    first: bool
+
+
+def upload(context: Context, job: Job) -> Uploaded:
+    """Send everything; the model counts as offered once the manifest is there."""
+    began = time.monotonic()
+    try:
+        _logs(context, job, began)
+        for name, link, kind in FILES:
+            context.net.put_blob(job.link(link), (context.out / name).read_bytes(), kind)
+        document = manifest(context, job)
+        write_json(context.out / "manifest.json", document)
+        first = context.net.put_blob(
+            job.link("out_manifest"), dumps(document), "application/json", once=True
+        )
+    except NetFailure as problem:
+        raise Failure(f"the model could not be uploaded: {problem}") from None
+    context.log.info("upload: manifest %s", "written" if first else "was there already")
+    return Uploaded(first)
+
+
+def known_parts(context: Context) -> dict[str, Any]:
+    """What the stages so far know, as result.json has it."""
+    parts: dict[str, Any] = {}
+    results = context.results
+    if isinstance(dataset := results.get(Dataset), Dataset):
+        parts["classes"] = dataset.classes
+        parts["counts"] = {
+            "format": dataset.format,
+            "images": len(dataset.samples),
+            "boxes": dataset.boxes_per_class(),
+        }
+    if isinstance(split := results.get(Split), Split):
+        parts["counts"] |= {"images_train": len(split.train), "images_val": len(split.val)}
+    if isinstance(trained := results.get(Trained), Trained):
+        parts["trainer"] = trained.trainer
+        parts["checkpoint"] = {
+            "name": "latest.pth",
+            "size": len(trained.best),
+            "sha256": sha256_of(trained.best),
+        }
+    if isinstance(verified := results.get(Verified), Verified):
+        parts["metrics"] = verified.metrics
+    return parts
+
+
+def _logs(context: Context, job: Job, began: float) -> None:
+    """Checkpoint, metrics, split, log and result into logs/<job>/."""
+    net, out = context.net, context.out
+    net.put_file(job.link("log_latest"), context.result(Trained).best)
+    net.put_file(job.link("log_metrics"), (out / "metrics.json").read_bytes())
+    net.put_file(job.link("log_split"), (out / "split.json").read_bytes())
+    step = {"stage": "upload", "seconds": round(time.monotonic() - began, 3)}
+    document = result(context, "succeeded", "upload", known_parts(context))
+    document["steps"] = [*context.steps, step]
+    write_json(out / "result.json", document)
+    net.put_file(job.link("log_result"), dumps(document))
+    net.put_file(job.link("log_train"), context.log_file.read_bytes())
+
+
+def manifest(context: Context, job: Job) -> dict[str, Any]:
+    """manifest.json: what was made, how to use it, how good it is, where it came from."""
+    dataset, parts = context.result(Dataset), context.result(Split)
+    trained, exported = context.result(Trained), context.result(Exported)
+    verified, fetched = context.result(Verified), context.result(Fetched)
+    height, width = exported.network_size
+    return {
+        "v": 1,
+        "job_id": job.job_id,
+        "attempt": job.attempt,
+        "line": job.line,
+        "task": job.task,
+        "classes": dataset.classes,
+        "baseline": job.baseline,
+        "files": [
+            {
+                "name": name,
+                "size": (context.out / name).stat().st_size,
+                "sha256": sha256_file(context.out / name),
+            }
+            for name, _, _ in FILES
+        ],
+        "io": {
+            "input": {
+                "name": exported.input_name,
+                "shape": [1, -1, -1, 3],
+                "type": "u8",
+                "layout": "NHWC",
+                "color": "RGB",
+                "network_size": [height, width],
+            },
+            "outputs": [
+                {
+                    "name": "boxes",
+                    "shape": [1, -1, 5],
+                    "type": "f32",
+                    "units": "x1,y1,x2,y2,score; pixels of network_size, best first: "
+                    f"multiply x by image width / {width} and y by image height / {height}",
+                },
+                {"name": "labels", "shape": [1, -1], "type": "i64"},
+            ],
+            "threshold": exported.threshold,
+        },
+        "min_openvino": exported.min_openvino,
+        "metrics": verified.metrics,
+        "sample": {"image": "sample.png", "expected": verified.expected},
+        "lineage": {
+            "zip": job.zip_name,
+            "zip_sha256": fetched.sha256,
+            "zip_etag": job.zip_etag,
+            "parent": job.continue_from,
+            "seed": job.seed,
+            "epochs_asked": job.epochs,
+            "epochs_done": trained.epochs_done,
+            "images_train": len(parts.train),
+            "images_val": len(parts.val),
+            "trainer": trained.trainer,
+            "scripts_sha256": job.scripts_sha256,
+            "vm_size": job.vm_size,
+            "started_s": int(job.times.started_s),
+            "finished_s": int(time.time()),
+            "train_s": round(trained.seconds, 3),
+            "requested_by": job.requested_by,
+            "note": job.note,
+        },
+    }

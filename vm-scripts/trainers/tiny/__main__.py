@@ -1,0 +1,207 @@
+"""The tiny trainer as a program: ``python -m trainers.tiny <train job>``.
+
+Reads the train job (JSON), does its step (``train`` or ``export``) and writes ``result.json`` into
+its ``out`` folder. Exit codes: 0 ok, 2 bad data, 3 training, 4 export, 5 out of time before there
+was anything to export. The contract is in ``vm-scripts/README.md``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from retrain import checkpoints
+from retrain.detection import Drawn, best_threshold, score
+from retrain.files import read_json, write_json
+from retrain.images import Unreadable
+
+from . import data, learn, network, weights
+
+VERSION = "1"
+
+
+class Refused(Exception):
+    """Ends the program with an exit code and a sentence for the result."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@dataclass
+class Job:
+    """The train job as read."""
+
+    raw: dict[str, Any]
+    out: Path
+    warnings: list[str]
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the head."""
+        return list(self.raw["classes"])
+
+
+def _start(job: Job) -> tuple[weights.Progress, float]:
+    """Where to begin: own checkpoint, a former job's, or fresh; and the learning rate."""
+    raw, classes, seed = job.raw, job.classes, int(job.raw["seed"])
+    own = checkpoints.load(job.out, raw["job_id"])
+    if own is not None:
+        try:
+            progress = weights.parse(own.last)
+            if progress.classes != classes:
+                raise weights.Unusable("its classes differ")
+            if progress.state.epoch > int(raw["epochs"]):
+                raise weights.Unusable("it has more epochs than asked for")
+            print(f"continuing after epoch {progress.state.epoch}", flush=True)
+            return progress, learn.WARM_RATE if raw["init_checkpoint"] else learn.RATE
+        except weights.Unusable as problem:
+            job.warnings.append(f"own checkpoint not used: {problem}")
+    if raw["init_checkpoint"]:
+        try:
+            params = weights.warm(Path(raw["init_checkpoint"]).read_bytes(), classes, seed)
+            print("warm start from the former checkpoint", flush=True)
+            return weights.Progress(learn.State(params), classes), learn.WARM_RATE
+        except (weights.Unusable, OSError) as problem:
+            text = f"former checkpoint not used, training from scratch: {problem}"
+            job.warnings.append(text)
+            print(text, flush=True)
+    return weights.Progress(learn.State(network.fresh(len(classes), seed)), classes), learn.RATE
+
+
+def _measure(progress: weights.Progress, shown: list[learn.Picture], loss: float | None) -> bool:
+    """Score the state on the validation pictures, add it to the history; True if best so far."""
+    before = max((row["map"] for row in progress.history), default=-1.0)
+    found = network.detect(progress.state.params, np.stack([p.pixels for p in shown]))
+    drawn = [Drawn(p.boxes, p.labels) for p in shown]
+    classes = len(progress.classes)
+    result = score(found, drawn, classes)
+    row = {
+        "epoch": progress.state.epoch,
+        "loss": loss,
+        "map": result.map,
+        "map50": result.map50,
+        "threshold": best_threshold(found, drawn, classes),
+    }
+    progress.history.append(row)
+    words = "before training" if loss is None else f"loss {loss:.4f}"
+    score_words = f"mAP {row['map']:.4f} mAP50 {row['map50']:.4f}"
+    print(f"epoch {row['epoch']}: {words} {score_words}", flush=True)
+    return result.map > before
+
+
+def _keep(job: Job, progress: weights.Progress, is_best: bool) -> None:
+    content = weights.dump(progress)
+    best = progress.best()
+    checkpoints.save(
+        job.out,
+        {"job_id": job.raw["job_id"], "attempt": job.raw["attempt"]},
+        content,
+        content if is_best else None,
+        progress.state.epoch,
+        best["epoch"],
+        best["map"],
+    )
+
+
+def train(job: Job) -> dict[str, Any]:
+    """Step ``train``: epochs until all are done or the time is up; a checkpoint after each."""
+    raw = job.raw
+    until = float(raw["train_until_s"])
+
+    def in_time() -> bool:
+        return time.time() < until
+
+    rows = read_json(Path(raw["data"]))
+    try:
+        shown, learned = data.load(rows["val"]), data.load(rows["train"])
+    except Unreadable as problem:
+        raise Refused(2, f"a picture cannot be read: {problem}") from None
+    if not learned or not shown:
+        raise Refused(2, f"{len(learned)} training and {len(shown)} validation images")
+    progress, rate = _start(job)
+    if progress.state.epoch == 0 and not progress.history and rate == learn.WARM_RATE:
+        _keep(job, progress, _measure(progress, shown, None))
+    epochs = int(raw["epochs"])
+    out_of_time = False
+    while progress.state.epoch < epochs:
+        loss = learn.run_epoch(
+            progress.state, learned, len(job.classes), int(raw["seed"]), epochs, rate, in_time
+        )
+        if loss is None:
+            out_of_time = True
+            break
+        if not np.isfinite(loss):
+            raise Refused(3, f"the loss is not finite after epoch {progress.state.epoch}")
+        _keep(job, progress, _measure(progress, shown, loss))
+    if not progress.history:
+        raise Refused(5, "the time was up before the first epoch was finished")
+    best = progress.best()
+    return {
+        "metrics": {"map": best["map"], "map50": best["map50"], "history": progress.history},
+        "epochs_done": progress.history[-1]["epoch"],
+        "best_epoch": best["epoch"],
+        "out_of_time": out_of_time,
+    }
+
+
+def export(job: Job) -> dict[str, Any]:
+    """Step ``export``: the checkpoint as model.xml and model.bin in the self-contained form."""
+    from . import export as graph
+
+    try:
+        progress = weights.parse(Path(job.raw["checkpoint"]).read_bytes())
+    except (weights.Unusable, OSError) as problem:
+        raise Refused(4, f"the checkpoint cannot be exported: {problem}") from None
+    if progress.classes != job.classes:
+        raise Refused(4, "the checkpoint has other classes")
+    threshold = progress.history[-1]["threshold"]
+    graph.write(progress.state.params, progress.classes, threshold, job.out)
+    return {
+        "ir": {
+            "xml": "model.xml",
+            "bin": "model.bin",
+            "input": "image",
+            "network_size": [network.SIZE, network.SIZE],
+            "threshold": threshold,
+            "min_openvino": "2024.6",
+        }
+    }
+
+
+STEPS = {"train": (train, 3), "export": (export, 4)}
+
+
+def main(path: Path) -> int:
+    """Do the train job at ``path``; returns the exit code."""
+    raw = read_json(path)
+    job = Job(raw, Path(raw["out"]), [])
+    job.out.mkdir(parents=True, exist_ok=True)
+    step, failure_code = STEPS[raw["step"]]
+    result: dict[str, Any] = {
+        "v": 1,
+        "status": "ok",
+        "stage": raw["step"],
+        "reason": None,
+        "trainer": {"name": "tiny", "version": VERSION},
+        "warnings": job.warnings,
+    }
+    try:
+        result |= step(job)
+        code = 0
+    except Refused as refusal:
+        code, result["status"], result["reason"] = refusal.code, "failed", str(refusal)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+        code, result["status"] = failure_code, "failed"
+        result["reason"] = f"{type(error).__name__}: {error}"
+    write_json(job.out / "result.json", result)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
