@@ -23,7 +23,6 @@ static const struct {
     {"scripts", SCRIPTS, "", "r", ALWAYS},
     {"parent_checkpoint", PARENT_LOG, "latest.pth", "r", WITH_PARENT},
     {"parent_split", PARENT_LOG, "split.json", "r", WITH_PARENT},
-    {"current_manifest", CURRENT, "manifest.json", "r", WITH_BASELINE},
     {"current_split", CURRENT, "split.json", "r", WITH_BASELINE},
     {"claim", CLAIM, "", "rc", ALWAYS},
     {"status", STATUS, "", "cw", ALWAYS},

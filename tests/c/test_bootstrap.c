@@ -68,7 +68,7 @@ static void test_links(void **state)
     golden_same("links.txt", &list);
     rec.parent_name[0] = '\0';
     rec.baseline = 0;
-    assert_int_equal(bootstrap_grants(&rec, grants), all - 4); /* nothing of other jobs without need */
+    assert_int_equal(bootstrap_grants(&rec, grants), all - 3); /* nothing of other jobs without need */
 }
 
 static void test_links_end_with_the_job(void **state)
