@@ -1,0 +1,73 @@
+# The front door. Every target installs what it needs and is missing; a second run installs nothing.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON := .venv/bin/python
+SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CMakePresets.json \
+	tests/c -type f -not -name '*.pyc' 2>/dev/null)
+SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
+
+.PHONY: help setup build dist demo test layers lint format lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .cache/debian-packages node_modules/.made .venv/.made ## install what build, tests and demo need
+
+build: build/release/.built ## compile the handler and its tests
+
+dist: dist/.made ## make the function app root in dist/
+
+demo: dist setup ## run the whole loop on this machine and print it as a story (KEEP=1: leave it on)
+	@$(PYTHON) -m local demo $(if $(KEEP),--keep)
+
+test: dist setup ## run all tests (ONLY="local vm": some); the last line counts them
+	@$(PYTHON) tools/run_tests.py $(ONLY)
+
+layers: setup ## check which room includes which
+	@$(PYTHON) tools/layers.py
+
+lint: setup ## check the style of Python and shell
+	@.venv/bin/ruff check --quiet local tests tools vm-scripts
+	@.venv/bin/ruff format --quiet --check local tests tools
+	@shellcheck $(SCRIPTS)
+
+format: setup ## put Python into shape
+	@.venv/bin/ruff format --quiet local tests tools
+
+lock: setup ## renew the lock of the Python packages
+	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --no-annotate tools/requirements.in -o tools/requirements.txt
+
+clean: ## remove what was built; installed packages stay
+	rm -rf build dist
+
+.cache/debian-packages: tools/debian-packages.txt
+	@tools/apt-install $<
+	@mkdir -p $(@D) && touch $@
+
+node_modules/.made: package-lock.json | .cache/debian-packages
+	@echo 'Installing the Node packages'
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.venv/.made: tools/requirements.txt | .cache/debian-packages
+	@echo 'Installing the Python packages'
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 is needed")'
+	@python3 -m venv .venv
+	@.venv/bin/pip install -qq --require-hashes -r $<
+	@touch $@
+
+build/release/.built: $(SOURCES) | .cache/debian-packages
+	@mkdir -p build
+	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build --preset release
+	@touch $@
+
+dist/.made: build/release/.built .venv/.made
+	@rm -rf dist
+	@cmake --install build/release --prefix dist >/dev/null
+	@touch $@
