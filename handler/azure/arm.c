@@ -7,6 +7,9 @@
 #define JSON_DEPTH 100 /* templates come back in records of deployments */
 #define ANSWER_MAX (8u * 1024 * 1024)
 #define CALL_MS 30000
+#define NO_GROUP "ResourceGroupNotFound"
+#define NO_DEPLOYMENT "DeploymentNotFound"
+#define NO_MACHINE "ResourceNotFound"
 #define DEPLOYMENTS "/providers/Microsoft.Resources/deployments/"
 
 /* ---- one call ---- */
@@ -39,20 +42,19 @@ static void start_in_group(const struct arm *a, const char *method, const char *
     str_add(&req->url, tail);
 }
 
-/* 404 has many meanings: only these codes prove that the thing is not there. */
-static bool says_absent(const char *code)
+/* 404 has many meanings: only the code of the very thing that was asked for proves that it is not there; that its group is not does so too. */
+static bool says_absent(const char *code, const char *thing)
 {
-    return str_is_nocase(code, "ResourceGroupNotFound") || str_is_nocase(code, "DeploymentNotFound") ||
-           str_is_nocase(code, "ResourceNotFound") || str_is_nocase(code, "NotFound");
+    return str_is_nocase(code, NO_GROUP) || str_is_nocase(code, thing);
 }
 
-static enum err_code explain(const struct http_request *req, const struct http_response *res, enum err_code code, struct err *err)
+static enum err_code explain(const struct http_request *req, const struct http_response *res, const char *thing, enum err_code code, struct err *err)
 {
     struct arm_error found;
     arm_error_read(res->body.p ? res->body.p : "", res->body.len, &found);
     if (code == OK) {
         AUTO_STR what = STR_MAX(sizeof err->msg);
-        code = res->status == 409 ? ERR_CONFLICT : res->status == 404 && says_absent(found.code) ? ERR_ABSENT : ERR_REFUSED;
+        code = res->status == 409 ? ERR_CONFLICT : res->status == 404 && says_absent(found.code, thing) ? ERR_ABSENT : ERR_REFUSED;
         http_describe(req, &what);
         if (found.message[0])
             (void)err_set(err, code, "%s", found.message);
@@ -66,15 +68,15 @@ static enum err_code explain(const struct http_request *req, const struct http_r
     return code;
 }
 
-/* Sends it; 2xx is OK, and the body comes back parsed if answer is not NULL. */
-static enum err_code call(const struct arm *a, struct http_request *req, struct json **answer, struct err *err)
+/* Sends it; 2xx is OK, and the body comes back parsed if answer is not NULL. thing: the code of a 404 that means ERR_ABSENT. */
+static enum err_code call(const struct arm *a, struct http_request *req, const char *thing, struct json **answer, struct err *err)
 {
     AUTO_RESPONSE res = {0};
     enum err_code code = http_send(a->http, req, &res, err);
     if (code != OK && (code != ERR_UNREACHABLE || res.status == 0))
         return code;
     if (code != OK || res.status < 200 || res.status > 299)
-        return explain(req, &res, code, err);
+        return explain(req, &res, thing, code, err);
     if (!answer)
         return OK;
     code = json_parse(str_c(&res.body), res.body.len, JSON_DEPTH, answer, err);
@@ -110,7 +112,7 @@ enum err_code arm_group_get(const struct arm *a, const char *group, struct arm_g
     AUTO_REQUEST req = {0};
     AUTO_JSON answer = NULL;
     start_in_group(a, "GET", group, NULL, NULL, VERSION_QUERY, &req);
-    enum err_code code = call(a, &req, &answer, err);
+    enum err_code code = call(a, &req, NO_GROUP, &answer, err);
     if (code)
         return code;
     const struct json *tags = json_get(answer, "tags");
@@ -146,7 +148,7 @@ enum err_code arm_group_put(const struct arm *a, const char *group, const struct
     http_set(&req.headers, "Content-Type", "application/json");
     req.body = body.p;
     req.body_len = body.len;
-    return call(a, &req, NULL, err);
+    return call(a, &req, NO_GROUP, NULL, err);
 }
 
 enum err_code arm_group_delete(const struct arm *a, const char *group, struct err *err)
@@ -157,7 +159,7 @@ enum err_code arm_group_delete(const struct arm *a, const char *group, struct er
         err = &local;
     /* The machine gets no graceful stop: what it had to say is in storage, and its minutes cost. */
     start_in_group(a, "DELETE", group, NULL, NULL, VERSION_QUERY "&forceDeletionTypes=Microsoft.Compute%2FvirtualMachines", &req);
-    enum err_code code = call(a, &req, NULL, err);
+    enum err_code code = call(a, &req, NO_GROUP, NULL, err);
     bool under_way = code == ERR_CONFLICT && str_is_nocase(err->remote, "ResourceGroupBeingDeleted");
     return code == ERR_ABSENT || under_way ? OK : code;
 }
@@ -169,7 +171,7 @@ enum err_code arm_deployment_get(const struct arm *a, const char *group, const c
     AUTO_REQUEST req = {0};
     AUTO_JSON answer = NULL;
     start_in_group(a, "GET", group, DEPLOYMENTS, name, VERSION_QUERY, &req);
-    enum err_code code = call(a, &req, &answer, err);
+    enum err_code code = call(a, &req, NO_DEPLOYMENT, &answer, err);
     if (code)
         return code;
     const char *state = json_text(json_path(answer, "properties.provisioningState"));
@@ -191,7 +193,7 @@ enum err_code arm_deployment_put(const struct arm *a, const char *group, const c
     http_set(&req.headers, "Content-Type", "application/json");
     req.body = body;
     req.body_len = len;
-    enum err_code code = call(a, &req, NULL, err);
+    enum err_code code = call(a, &req, NO_DEPLOYMENT, NULL, err);
     /* One fixed name a job: what is active is this very deployment, from a repeated message or a lost answer. */
     return code == ERR_CONFLICT && str_starts(err->remote, "DeploymentActive") ? OK : code;
 }
@@ -201,7 +203,7 @@ enum err_code arm_deployment_cancel(const struct arm *a, const char *group, cons
     AUTO_REQUEST req = {0};
     start_in_group(a, "POST", group, DEPLOYMENTS, name, "/cancel" VERSION_QUERY, &req);
     req.repeatable = true; /* a second cancellation changes nothing */
-    enum err_code code = call(a, &req, NULL, err);
+    enum err_code code = call(a, &req, NO_DEPLOYMENT, NULL, err);
     return code == ERR_ABSENT || code == ERR_CONFLICT ? OK : code; /* gone, or not running any more */
 }
 
@@ -212,7 +214,7 @@ enum err_code arm_vm_get(const struct arm *a, const char *group, const char *nam
     AUTO_REQUEST req = {0};
     AUTO_JSON answer = NULL;
     start_in_group(a, "GET", group, "/providers/Microsoft.Compute/virtualMachines/", name, VERSION_QUERY "&$expand=instanceView", &req);
-    enum err_code code = call(a, &req, &answer, err);
+    enum err_code code = call(a, &req, NO_MACHINE, &answer, err);
     if (code)
         return code;
     const struct json *properties = json_get(answer, "properties");
@@ -240,7 +242,7 @@ enum err_code arm_only_subscription(const struct arm *a, char out[64], struct er
     size_t count;
     start(a, "GET", &req);
     str_add(&req.url, "/subscriptions?api-version=" SUBSCRIPTIONS_VERSION);
-    enum err_code code = call(a, &req, &answer, err);
+    enum err_code code = call(a, &req, NO_GROUP, &answer, err);
     if (code)
         return code;
     const struct json *list = json_get(answer, "value");

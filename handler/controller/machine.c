@@ -122,26 +122,37 @@ void machine_look_vm(const struct errand *e, struct record *rec, struct job_seen
     }
 }
 
-/* What the machine will read and write must be there before it boots: a SAS for one file cannot make its folder. */
-static enum err_code prepare_storage(const struct errand *e, const struct record *rec, struct err *err)
+/* The scripts that the job was accepted with, under their own hash; uploaded once per version of the app. */
+static enum err_code ensure_scripts(const struct errand *e, const struct record *rec, struct err *err)
 {
     const struct storage *s = &e->c->storage;
-    char scripts[128];
+    char name[128];
     struct blob_info info;
+    AUTO_STR scripts = STR_MAX(0);
 
-    snprintf(scripts, sizeof scripts, "scripts/%s.tar.gz", rec->scripts_sha256);
-    enum err_code code = controller_storage(e->c, err);
-    if (code == OK)
-        code = blob_head(s, CONTAINER_FILES, scripts, &info, err);
-    if (code == ERR_ABSENT && !str_is(rec->scripts_sha256, e->c->assets.scripts_sha256))
+    snprintf(name, sizeof name, "scripts/%s.tar.gz", rec->scripts_sha256);
+    enum err_code code = blob_head(s, CONTAINER_FILES, name, &info, err);
+    if (code != ERR_ABSENT)
+        return code;
+    if (!str_is(rec->scripts_sha256, e->c->assets.scripts_sha256))
         return err_set(err, ERR_REFUSED,
                        "the scripts %.12s... that this job was accepted with are gone from container job-files: send the message again",
                        rec->scripts_sha256);
-    if (code == ERR_ABSENT)
-        code = blob_put(s, CONTAINER_FILES, scripts, e->c->assets.scripts.p, e->c->assets.scripts.len, "application/gzip", BLOB_IF_ABSENT,
-                        NULL, NULL, err);
-    if (code == OK || code == ERR_CONFLICT)
-        code = files_make_directory(s, SHARE_LOGS, rec->request.job_name, err);
+    code = assets_scripts(&e->c->assets, &scripts, err);
+    if (code == OK)
+        code = blob_put(s, CONTAINER_FILES, name, scripts.p, scripts.len, "application/gzip", BLOB_IF_ABSENT, NULL, NULL, err);
+    return code == ERR_CONFLICT ? OK : code;
+}
+
+/* What the machine will read and write must be there before it boots: a SAS for one file cannot make its folder. */
+static enum err_code prepare_storage(const struct errand *e, const struct record *rec, struct err *err)
+{
+    enum err_code code = controller_storage(e->c, err);
+
+    if (code == OK)
+        code = ensure_scripts(e, rec, err);
+    if (code == OK)
+        code = files_make_directory(&e->c->storage, SHARE_LOGS, rec->request.job_name, err);
     return code;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "base/log.h"
+#include "job/text.h"
 
 #define STILL_S 20           /* a half-written file is visible at full length */
 #define TAIL_MAX (64 * 1024) /* where a zip's end-of-central-directory record must be */
@@ -24,15 +25,19 @@ static bool has_zip_end(const struct str *tail)
 
 struct nearest {
     const char *wanted;
+    int distance; /* a name must be closer than this */
     char found[ZIP_MAX];
     int64_t modified_s;
 };
 
+/* The share itself ignores case, so what is similar differs in letters. */
 static bool compare_name(void *ctx, const char *name, int64_t modified_s)
 {
     struct nearest *n = ctx;
+    int distance = text_distance(n->wanted, name);
 
-    if (str_is_nocase(name, n->wanted)) {
+    if (distance < n->distance && str_ends_nocase(name, ".zip")) {
+        n->distance = distance;
         str_copy(n->found, sizeof n->found, name);
         n->modified_s = modified_s;
     }
@@ -41,7 +46,7 @@ static bool compare_name(void *ctx, const char *name, int64_t modified_s)
 
 static void note_missing(const struct errand *e, struct record *rec)
 {
-    struct nearest n = {.wanted = rec->request.zip};
+    struct nearest n = {.wanted = rec->request.zip, .distance = (int)strlen(rec->request.zip) / 3 + 1};
     struct err err = {0};
 
     AUTO_STR note = STR_MAX(sizeof rec->zip_note - 1);

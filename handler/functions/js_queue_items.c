@@ -11,6 +11,16 @@
 #include "job/notice.h"
 
 #define STATUS_MAX 16000
+#define PROPOSALS 8 /* after so many used ids the next one is proposed unseen */
+
+/* What is saved needs no second delivery: when this look fails, job-watch goes on with it. */
+static void drive_saved(const struct app *app, const struct invocation *inv, const char *job_id)
+{
+    struct err err = {0};
+
+    if (app_drive(app, inv, job_id, &err) != OK)
+        log_line(LOG_WARN, "%s", err.msg);
+}
 
 /* A refused message is a job born with its outcome: the same loop tells people and closes it. It is kept under the default job_id, so the
  * one it asked for stays free. */
@@ -30,46 +40,79 @@ static enum err_code refuse(const struct app *app, struct invocation *inv, struc
     str_copy(rec.shown, sizeof rec.shown, m->shown);
     str_copy(rec.corrected, sizeof rec.corrected, m->corrected);
     code = ledger_accept(&app->controller->storage, &rec, err);
-    if (code == OK || code == ERR_CONFLICT) /* delivered before: told by the same loop */
-        code = app_drive(app, inv, rec.job_id, err);
-    if (code == OK)
-        str_addf(said, "refused: %s", rec.refused);
-    return code;
+    if (code != OK && code != ERR_CONFLICT) /* a conflict: delivered before */
+        return code;
+    str_addf(said, "refused: %s", rec.refused);
+    drive_saved(app, inv, rec.job_id);
+    return OK;
 }
 
-/* A job of this id is there. The same message, or the same content, is the same job; anything else is E10. */
-static enum err_code meet(const struct app *app, struct invocation *inv, struct message *m, const struct record *there, struct str *said,
-                          struct err *err)
+/* The same message, or the same content: the same job. */
+static enum err_code meet(const struct app *app, struct invocation *inv, const struct record *there, struct str *said)
 {
     AUTO_STR text = STR_MAX(NOTICE_MAX);
-    char since[DATE_ISO];
 
-    bool same_message = str_is(there->message_id, inv->message_id);
-    if (!same_message && !intake_same_content(app, m, there)) {
-        date_iso(there->state.accepted_s, since);
-        message_fault(m, "E10", "job_id", "`%s` belongs to another request (%s, accepted %s)", there->request.job_name,
-                      job_machine_words[there->state.machine], since);
-        return refuse(app, inv, m, said, err);
-    }
-    if (!same_message) {
+    if (!str_is(there->message_id, inv->message_id)) {
         notice_repeated(there, controller_now_s(app->controller), &text);
         tell_once(app->controller, str_c(&text) != NULL ? str_c(&text) : "");
     }
     str_addf(said, "job %s is known (%s)", there->job_id, job_machine_words[there->state.machine]);
-    return there->state.machine == MACHINE_CLOSED ? OK : app_drive(app, inv, there->job_id, err);
+    if (there->state.machine != MACHINE_CLOSED)
+        drive_saved(app, inv, there->job_id);
+    return OK;
+}
+
+/* The job_id asked for is used up; so may be the ones that would be proposed. */
+static enum err_code fault_used(const struct storage *s, struct message *m, const struct record *there, struct err *err)
+{
+    char since[DATE_ISO], next[JOB_ID_MAX], name[JOB_ID_MAX];
+    enum err_code code = OK;
+
+    str_copy(name, sizeof name, there->request.job_name);
+    for (int tries = 0; tries < PROPOSALS && code == OK; tries++) {
+        AUTO_RECORD used = {0};
+        str_copy(m->corrected_job_id, sizeof m->corrected_job_id, name);
+        message_next_job_id(m->corrected_job_id, name);
+        str_copy(next, sizeof next, name);
+        str_lower(next);
+        code = ledger_load(s, next, &used, err);
+    }
+    if (code != OK && code != ERR_ABSENT)
+        return code;
+    date_iso(there->state.accepted_s, since);
+    message_fault(m, "E10", "job_id", "`%s` belongs to another request (%s, accepted %s)", there->request.job_name,
+                  job_machine_words[there->state.machine], since);
+    return OK;
+}
+
+/* Whether this very message was refused before: what is allowed may have changed since, its outcome has not. */
+static enum err_code look_refused(const struct storage *s, const struct message *m, const char *asked, struct record *rec, struct err *err)
+{
+    if (m->default_job_id[0] == '\0' || str_is(asked, m->default_job_id))
+        return ERR_ABSENT;
+    return ledger_load(s, m->default_job_id, rec, err);
 }
 
 static enum err_code train(const struct app *app, struct invocation *inv, struct message *m, struct str *said, struct err *err)
 {
     const struct storage *s = &app->controller->storage;
+    char asked[JOB_ID_MAX], parent_name[JOB_ID_MAX];
 
+    str_copy(asked, sizeof asked, m->corrected_job_id[0] != '\0' ? m->corrected_job_id : m->request.job_id);
+    str_lower(asked);
     for (int tries = 0; tries < 2; tries++) { /* a second time when another delivery is first */
-        AUTO_RECORD there = {0}, rec = {0};
-        char parent_name[JOB_ID_MAX];
-        enum err_code code = ledger_load(s, m->request.job_id, &there, err);
-        if (code == OK)
-            return meet(app, inv, m, &there, said, err);
-        if (code == ERR_ABSENT)
+        AUTO_RECORD there = {0}, refused = {0}, rec = {0};
+        enum err_code code = ledger_load(s, asked, &there, err);
+        bool used = code == OK;
+        if (used && (str_is(there.message_id, inv->message_id) || (m->faults == 0 && intake_same_content(app, m, &there))))
+            return meet(app, inv, &there, said);
+        if (used || code == ERR_ABSENT)
+            code = look_refused(s, m, asked, &refused, err);
+        if (code == OK && str_is(refused.message_id, inv->message_id))
+            return meet(app, inv, &refused, said);
+        if (code == OK || code == ERR_ABSENT)
+            code = used ? fault_used(s, m, &there, err) : OK;
+        if (code == OK) /* with other faults too: all are told in one answer */
             code = intake_look(app, m, parent_name, err);
         if (code != OK)
             return code;
@@ -81,9 +124,7 @@ static enum err_code train(const struct app *app, struct invocation *inv, struct
         if (code == OK) {
             log_line(LOG_INFO, "accepted: %s", m->request.zip);
             str_addf(said, "job %s is accepted", rec.job_id);
-            code = app_drive(app, inv, rec.job_id, err);
-            if (code != OK) /* it is saved: job-watch goes on with it */
-                log_line(LOG_WARN, "%s", err->msg);
+            drive_saved(app, inv, rec.job_id);
             return OK;
         }
         if (code != ERR_CONFLICT)
@@ -168,9 +209,7 @@ enum err_code js_queue_items(void *ctx, struct invocation *inv, struct str *said
     if (code != OK)
         return code;
     log_scope(NULL, m.request.job_id);
-    if (m.faults > 0)
-        return refuse(app, inv, &m, said, err);
-    if (m.action == ACTION_STATUS)
-        return status(app, &m, said, err);
-    return train(app, inv, &m, said, err);
+    if (m.action == ACTION_TRAIN)
+        return train(app, inv, &m, said, err);
+    return m.faults > 0 ? refuse(app, inv, &m, said, err) : status(app, &m, said, err);
 }
