@@ -10,7 +10,7 @@ SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CM
 	tests/c -type f -not -name '*.pyc' 2>/dev/null)
 SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
 
-.PHONY: help setup build dist demo test layers lint format lock clean
+.PHONY: help setup build dist demo test layers lint sanitize fuzz bench format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,12 +30,30 @@ test: dist setup ## run all tests (ONLY="local vm": some); the last line counts 
 layers: setup ## check which room includes which
 	@$(PYTHON) tools/layers.py
 
-lint: setup ## check the style of Python and shell
+lint: setup .cache/debian-packages-check ## check C (format, clang-tidy, gcc -fanalyzer), Python and shell
+	@tools/lint-c
 	@.venv/bin/ruff check --quiet local tests tools vm-scripts
 	@.venv/bin/ruff format --quiet --check local tests tools
 	@shellcheck $(SCRIPTS)
 
-format: setup ## put Python into shape
+sanitize: setup dist .cache/debian-packages-check ## C tests under address, undefined and thread sanitizers; the handler under valgrind
+	@for kind in asan tsan; do \
+		cmake --preset $$kind >build/configure-$$kind.log 2>&1 || { cat build/configure-$$kind.log; exit 1; }; \
+		cmake --build --preset $$kind >build/build-$$kind.log 2>&1 || { cat build/build-$$kind.log; exit 1; }; \
+		ctest --preset $$kind --output-on-failure --progress; \
+	done
+	@$(PYTHON) tools/valgrind_job.py
+
+fuzz: setup .cache/debian-packages-check ## fuzz everything that comes from outside (SECONDS_EACH=60)
+	@cmake --preset fuzz >build/configure-fuzz.log 2>&1 || { cat build/configure-fuzz.log; exit 1; }
+	@cmake --build --preset fuzz >build/build-fuzz.log 2>&1 || { cat build/build-fuzz.log; exit 1; }
+	@tools/fuzz $(or $(SECONDS_EACH),60)
+
+bench: dist setup .cache/debian-packages-bench ## speed and memory beside a Go and a Node handler
+	@$(PYTHON) tests/bench/bench.py
+
+format: setup .cache/debian-packages-check ## put C and Python into shape
+	@clang-format -i $$(find handler tests/c tests/fuzz -name '*.[ch]')
 	@.venv/bin/ruff format --quiet local tests tools
 
 lock: setup ## renew the lock of the Python packages
@@ -44,6 +62,10 @@ lock: setup ## renew the lock of the Python packages
 
 clean: ## remove what was built; installed packages stay
 	rm -rf build dist
+
+.cache/debian-packages-%: tools/debian-packages-%.txt
+	@tools/apt-install $<
+	@mkdir -p $(@D) && touch $@
 
 .cache/debian-packages: tools/debian-packages.txt
 	@tools/apt-install $<
@@ -64,7 +86,7 @@ node_modules/.made: package-lock.json | .cache/debian-packages
 build/release/.built: $(SOURCES) | .cache/debian-packages
 	@mkdir -p build
 	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
-	@cmake --build --preset release
+	@cmake --build --preset release -- --quiet
 	@touch $@
 
 dist/.made: build/release/.built .venv/.made

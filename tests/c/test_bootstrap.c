@@ -1,4 +1,5 @@
-/* What a machine is sent, as golden files: the cloud-config, the links and their rights, the deployment body. Repeated orders send the same bytes. */
+/* What a machine is sent, as golden files: the cloud-config, the links and their rights, the deployment body. Repeated orders send the same
+ * bytes. */
 #include "test.h"
 
 #include "base/crypto.h"
@@ -22,7 +23,9 @@ static int set_up(void **state)
     (void)state;
     struct err err = {0};
     c = (struct controller){0};
-    assert_ok(storage_parse("DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=" KEY ";EndpointSuffix=core.windows.net", &c.storage, &err), err);
+    assert_ok(storage_parse("DefaultEndpointsProtocol=https;AccountName=acct;AccountKey=" KEY ";EndpointSuffix=core.windows.net",
+                            &c.storage, &err),
+              err);
     asset(&c.assets.start, "#!/bin/bash\nstart\n");
     asset(&c.assets.claim, "#!/bin/bash\nclaim\n");
     asset(&c.assets.fetch, "#!/bin/bash\nfetch\n");
@@ -64,7 +67,8 @@ static void test_links(void **state)
     sample_record(&rec);
     size_t all = bootstrap_grants(&rec, grants);
     for (size_t i = 0; i < all; i++)
-        str_addf(&list, "%-18s %-4s %-5s %s/%s\n", grants[i].name, grants[i].permissions, service[grants[i].service], grants[i].container, grants[i].path);
+        str_addf(&list, "%-18s %-4s %-5s %s/%s\n", grants[i].name, grants[i].permissions, service[grants[i].service], grants[i].container,
+                 grants[i].path);
     golden_same("links.txt", &list);
     rec.parent_name[0] = '\0';
     rec.baseline = 0;

@@ -324,11 +324,7 @@ static void test_literal(void **state)
     static const struct {
         const char *text, *literal;
     } rows[] = {
-        {"ネジ：左.zip", "ネジ：左.zip"},
-        {" ネジ：左.zip\r\n", "ネジ：左.zip"},
-        {"a.zip：j1", ""},
-        {"a.zip：j1:.zip", ""},
-        {"a.zip", ""},
+        {"ネジ：左.zip", "ネジ：左.zip"}, {" ネジ：左.zip\r\n", "ネジ：左.zip"}, {"a.zip：j1", ""}, {"a.zip：j1:.zip", ""}, {"a.zip", ""},
     };
     struct message m;
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -1,4 +1,5 @@
-/* fuzz.h - what a fuzz target is: one function that takes any bytes. Built twice: with libFuzzer (`make fuzz`), and with replay.c into the C tests, which runs every kept input. */
+/* fuzz.h - what a fuzz target is: one function that takes any bytes. Built twice: with libFuzzer (`make fuzz`), and with replay.c into the
+ * C tests, which runs every kept input. */
 #ifndef FUZZ_H
 #define FUZZ_H
 #include <stddef.h>

@@ -4,8 +4,13 @@
 #include "fuzz.h"
 #include "job/message.h"
 
-static const struct message_defaults DEFAULTS = {
-    .vm_size = "Standard_D8s_v4", .vm_sizes = "Standard_D8s_v4,Standard_D8s_v5", .classes = "", .epochs = 20, .epochs_max = 1000, .max_minutes = 480, .max_job_minutes = 1440};
+static const struct message_defaults DEFAULTS = {.vm_size = "Standard_D8s_v4",
+                                                 .vm_sizes = "Standard_D8s_v4,Standard_D8s_v5",
+                                                 .classes = "",
+                                                 .epochs = 20,
+                                                 .epochs_max = 1000,
+                                                 .max_minutes = 480,
+                                                 .max_job_minutes = 1440};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

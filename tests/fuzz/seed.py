@@ -16,7 +16,7 @@ MESSAGES = (
     "screws-0412.zip:screws-0412:Standard_D8s_v4:ok,scratch,dent:20:2:1:nothing",
     "a.zip::::30",
     "a.zip：j1：Standard_D8s_v4：ok，ng：２０",
-    'Z:\\train\\a.zip:j1',
+    "Z:\\train\\a.zip:j1",
     "https://x/a.zip",
     "../../etc/a.zip",
     "$(reboot).zip:j1",
@@ -27,7 +27,9 @@ MESSAGES = (
     base64.b64encode("写真 1.zip".encode()).decode(),
 )
 CONNECTIONS = (
-    "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=" + "A" * 86 + "==;EndpointSuffix=core.windows.net",
+    "DefaultEndpointsProtocol=https;AccountName=a;AccountKey="
+    + "A" * 86
+    + "==;EndpointSuffix=core.windows.net",
     "UseDevelopmentStorage=true",
     "BlobEndpoint=http://127.0.0.1:1/a;QueueEndpoint=http://127.0.0.1:2/a;FileEndpoint=http://127.0.0.1:3/a;AccountName=a;AccountKey=YQ==",
     "BlobEndpoint=https://a.blob.core.windows.net/;SharedAccessSignature=sv=1&sig=x",
@@ -61,15 +63,28 @@ def main() -> None:
         put("xml", f"seed-{i:02}", text.encode())
     for sample in json.loads((TESTS / "vectors" / "arm_errors.json").read_text(encoding="utf-8")):
         body = sample["body"]
-        put("arm_error", sample["id"], (body if isinstance(body, str) else json.dumps(body)).encode())
+        put(
+            "arm_error",
+            sample["id"],
+            (body if isinstance(body, str) else json.dumps(body)).encode(),
+        )
     put("record", "record.v1", (TESTS / "golden" / "record.v1.json").read_bytes())
-    report = {"v": 1, "job_id": "j1", "attempt": 1, "status": "failed", "stage": "train", "exit_code": 3, "log": ["x"]}
+    report = {
+        "v": 1,
+        "job_id": "j1",
+        "attempt": 1,
+        "status": "failed",
+        "stage": "train",
+        "exit_code": 3,
+        "log": ["x"],
+    }
     put("record", "report", json.dumps(report).encode())
     status = {"v": 1, "beat_s": 1767225600}
     put("record", "status", json.dumps(status).encode())
     files = [{"name": n, "size": 1, "sha256": "0" * 64} for n in ("model.bin", "model.xml")]
     manifest = {
-        "v": 1, "job_id": "j1", "attempt": 1, "line": "default", "task": "detection", "classes": ["ok"],
+        "v": 1, "job_id": "j1", "attempt": 1, "line": "default", "task": "detection",
+        "classes": ["ok"],
         "files": files, "metrics": {"primary": "map", "value": 0.5, "images": 3},
     }  # fmt: skip
     put("record", "manifest", json.dumps(manifest).encode())
