@@ -6,12 +6,13 @@
 #define CONFLICTS_MAX 8 /* each means that somebody else moved the job */
 
 /* State is compared byte for byte. */
-_Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 10 * sizeof(int64_t), "struct job_state has padding");
+_Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 11 * sizeof(int64_t), "struct job_state has padding");
 
-/* One pass over a freshly loaded record. ERR_CONFLICT asks for another. */
-static enum err_code drive_loaded(const struct job_world *w, struct record *rec, struct err *err)
+/* One pass over a freshly loaded record. ERR_CONFLICT asks for another; what this drive has told by then goes with it, or two drives side by
+ * side would tell it in turns. */
+static enum err_code drive_loaded(const struct job_world *w, struct record *rec, uint32_t *told, struct err *err)
 {
-    struct job_seen seen = {.until_s = w->until_s};
+    struct job_seen seen = {.until_s = w->until_s, .told = *told};
     uint32_t looked = 0, acted = 0;
     bool dirty = false; /* facts or times that no save has kept yet */
 
@@ -42,6 +43,7 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
         if (act != 0) {
             w->act(w->ctx, rec, act, &seen);
             acted |= act;
+            *told |= seen.told;
         }
         if (rec->state.machine == MACHINE_CLOSED)
             return OK;
@@ -51,11 +53,13 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
 
 enum err_code drive(const struct job_world *world, const char *job_id, struct err *err)
 {
+    uint32_t told = 0;
+
     for (int conflicts = 0; conflicts < CONFLICTS_MAX; conflicts++) {
         AUTO_RECORD rec = {0};
         enum err_code code = world->load(world->ctx, job_id, &rec, err);
         if (code == OK)
-            code = drive_loaded(world, &rec, err);
+            code = drive_loaded(world, &rec, &told, err);
         if (code != ERR_CONFLICT)
             return code;
     }

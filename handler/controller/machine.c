@@ -15,13 +15,17 @@
 static void trouble(struct record *rec, struct job_seen *seen, const char *doing, const struct err *err)
 {
     const char *advice = remedy_advice(err->remote);
-    AUTO_STR words = STR_MAX(1024);
+    char said[sizeof rec->trouble];
+    AUTO_STR head = STR_MAX(256), tail = STR_MAX(256);
 
     seen->remedy = remedy_of(err);
-    str_addf(&words, "%s: %s%s%s", doing, err->remote, *err->remote != '\0' ? ": " : "", err->msg);
+    str_addf(&head, "%s: %s%s", doing, err->remote, *err->remote != '\0' ? ": " : "");
     if (*advice != '\0')
-        str_addf(&words, "%s %s", strchr(".!", words.p[words.len - 1]) != NULL ? "" : ".", advice);
-    str_copy(rec->trouble, sizeof rec->trouble, str_c(&words) != NULL ? str_c(&words) : doing);
+        str_addf(&tail, " %s", advice);
+    /* Azure's words may be long, and what to do must stand behind them. */
+    str_copy(said, sizeof said - 4 - head.len - tail.len, err->msg);
+    bool cut = strlen(said) < strlen(err->msg), ended = said[0] != '\0' && strchr(".!", said[strlen(said) - 1]) != NULL;
+    snprintf(rec->trouble, sizeof rec->trouble, "%s%s%s%s", str_c(&head), said, cut ? "..." : *advice != '\0' && !ended ? "." : "", tail.len > 0 ? str_c(&tail) : "");
     log_line(seen->remedy == REMEDY_WAIT ? LOG_WARN : LOG_ERROR, "%s", rec->trouble);
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "job/text.h"
 
+#define NAME_SHOWN 97        /* bytes of a name in a sentence; cut between characters */
 #define STILL_S 20           /* a half-written file is visible at full length */
 #define TAIL_MAX (64 * 1024) /* where a zip's end-of-central-directory record must be */
 #define SMALL_MAX (128 * 1024)
@@ -48,12 +49,14 @@ static void note_missing(const struct errand *e, struct record *rec)
 {
     struct nearest n = {.wanted = rec->request.zip, .distance = (int)strlen(rec->request.zip) / 3 + 1};
     struct err err = {0};
-
+    char shown[NAME_SHOWN];
     AUTO_STR note = STR_MAX(sizeof rec->zip_note - 1);
 
-    str_addf(&note, "E16 zip: `%.80s` is not in share `train`", rec->request.zip);
+    str_copy(shown, sizeof shown, rec->request.zip);
+    str_addf(&note, "E16 zip: `%s` is not in share `train`", shown);
     if (files_list(&e->c->storage, SHARE_TRAIN, "", "", compare_name, &n, &err) == OK && n.found[0] != '\0') {
-        str_addf(&note, " (seen: `%.60s`", n.found);
+        str_copy(shown, sizeof shown, n.found);
+        str_addf(&note, " (seen: `%s`", shown);
         if (n.modified_s > 0)
             str_addf(&note, ", %lld min ago", (long long)(controller_now_s(e->c) - n.modified_s) / 60);
         str_add(&note, ")");
@@ -68,6 +71,7 @@ void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen
     const char *zip = rec->request.zip;
     struct file_info first = {0}, second = {0};
     struct err err = {0};
+    char shown[NAME_SHOWN];
     AUTO_STR tail = STR_MAX(TAIL_MAX);
 
     enum err_code code = files_head(s, SHARE_TRAIN, zip, &first, &err);
@@ -85,12 +89,13 @@ void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen
         return;
     }
     seen->zip = NO;
+    str_copy(shown, sizeof shown, zip);
     if (first.size == 0)
-        snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%.80s` is empty (still uploading?)", zip);
+        snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%s` is empty (still uploading?)", shown);
     else if (!str_is(first.etag, second.etag) || second.answered_s - second.modified_s < STILL_S)
-        snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%.80s` is still being uploaded", zip);
+        snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%s` is still being uploaded", shown);
     else if (!has_zip_end(&tail))
-        snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%.80s` cannot be opened (still uploading, or not a zip?)", zip);
+        snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%s` cannot be opened (still uploading, or not a zip?)", shown);
     else {
         seen->zip = YES;
         rec->zip_note[0] = '\0';
@@ -125,7 +130,7 @@ void traces_look_status(const struct errand *e, struct record *rec, struct job_s
     enum err_code code = blob_get(&e->c->storage, CONTAINER_FILES, name, &text, NULL, &err);
     if (code == OK) {
         seen->heartbeat_s = status_beat(text.p, text.len);
-        if (seen->heartbeat_s > 0)
+        if (seen->heartbeat_s > 0 && seen->vm != NO) /* a machine that is gone has said why already */
             snprintf(rec->trouble, sizeof rec->trouble, "The machine's last sign of life was %lld minutes ago.",
                      (long long)(controller_now_s(e->c) - seen->heartbeat_s) / 60);
     } else if (code != ERR_ABSENT)

@@ -49,6 +49,7 @@ static const struct row STATE[] = {
     ROW(INT64, job_state, machine_since_s),
     ROW(INT64, job_state, model_since_s),
     ROW(INT64, job_state, outcome_s),
+    ROW(INT64, job_state, zip_whole_s),
     ROW(INT64, job_state, create_until_s),
     ROWS_END,
 };

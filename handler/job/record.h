@@ -22,7 +22,7 @@ struct record {
     struct job_state state;
     int64_t next_look_s;
 
-    char zip_etag[80], zip_note[200]; /* as last seen from outside; zip_note says what is missing */
+    char zip_etag[80], zip_note[320]; /* as last seen from outside; zip_note says what is missing */
     int64_t zip_size;
     char parent_name[JOB_ID_MAX]; /* the former job that is continued, as it was typed (its folder in share logs); "": none */
     int64_t baseline;             /* the line's current version when the machine was ordered; 0: none */

@@ -90,7 +90,11 @@ static bool nothing_came(const struct job_seen *seen)
 
 static void step_queued(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
+    int64_t waits_since_s = n->state.zip_whole_s > n->state.accepted_s ? n->state.zip_whole_s : n->state.accepted_s;
+
     n->look = LOOK_ZIP;
+    if (seen->zip == YES)
+        n->state.zip_whole_s = now_s; /* who replaces it while the job waits for a slot gets the whole wait again */
     if (seen->zip == YES && seen->slot == UNSEEN) {
         n->act |= ACT_TAKE_SLOT;
     } else if (seen->zip == YES && seen->slot == YES) {
@@ -98,7 +102,7 @@ static void step_queued(const struct job_terms *t, struct job_next *n, const str
         n->state.machine_since_s = now_s;
         n->state.attempt++;
         order_creation(t, n, seen, now_s);
-    } else if (seen->zip == NO && now_s >= n->state.accepted_s + t->upload_wait_s) {
+    } else if (seen->zip == NO && now_s >= waits_since_s + t->upload_wait_s) {
         fail_attempt(n, OUTCOME_REJECTED, REASON_ZIP, now_s);
     }
 }

@@ -45,6 +45,7 @@ struct job_state {
     int64_t version;            /* of the line, once taken */
     int64_t accepted_s, started_s, train_until_s, deadline_s, hard_stop_s;
     int64_t machine_since_s, model_since_s, outcome_s;
+    int64_t zip_whole_s;    /* when the zip was last seen whole */
     int64_t create_until_s; /* until 60 s after it a 404 proves nothing; 0: the deployment has been seen */
 };
 struct job_seen { /* all zero = saw nothing: moves only what the clock alone may move */

@@ -111,7 +111,7 @@ static void test_each_fault(void **state)
         {"MAX_HOURS", "25", "MAX_HOURS"},
         {"MAX_JOB_HOURS", "49", "MAX_JOB_HOURS"},
         {"EPOCHS", "2000", "EPOCHS"},
-        {"WAIT_FOR_UPLOAD", "-1", "WAIT_FOR_UPLOAD"},
+        {"WAIT_FOR_UPLOAD", "0", "WAIT_FOR_UPLOAD"},
         {"VM_SIZE", "D8s", "VM_SIZE"},
         {"TRAINER", "otx", "TRAINER"},
         {"FUNCTIONS_CUSTOMHANDLER_PORT", NULL, "FUNCTIONS_CUSTOMHANDLER_PORT"},

@@ -93,6 +93,14 @@ static void test_zip_missing_rejects_only_when_storage_says_so(void **state)
     assert_int_equal(n.act & (ACT_DELETE | ACT_FENCE), 0); /* there never was a machine */
 }
 
+static void test_a_zip_replaced_while_the_job_waits_gets_its_wait_again(void **state)
+{
+    (void)state;
+    struct job_next n = step(job_accepted(T0), (struct job_seen){.zip = YES, .slot = NO}, T0 + 5000);
+    assert_int_equal(step(n.state, (struct job_seen){.zip = NO}, T0 + 5299).state.machine, MACHINE_QUEUED);
+    assert_int_equal(step(n.state, (struct job_seen){.zip = NO}, T0 + 5300).state.reason, REASON_ZIP);
+}
+
 static void test_404_before_create_until_proves_nothing(void **state)
 {
     (void)state;
@@ -387,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_queued_waits_for_zip_then_slot),
         cmocka_unit_test(test_reserve_is_at_least_ten_minutes),
         cmocka_unit_test(test_zip_missing_rejects_only_when_storage_says_so),
+        cmocka_unit_test(test_a_zip_replaced_while_the_job_waits_gets_its_wait_again),
         cmocka_unit_test(test_404_before_create_until_proves_nothing),
         cmocka_unit_test(test_creation_is_given_up_after_its_wait),
         cmocka_unit_test(test_deployment_seen_makes_a_404_proof),
