@@ -8,9 +8,9 @@
 /* State is compared byte for byte. */
 _Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 11 * sizeof(int64_t), "struct job_state has padding");
 
-/* One pass over a freshly loaded record. ERR_CONFLICT asks for another; what this drive has told by then goes with it, or two drives side by
- * side would tell it in turns. */
-static enum err_code drive_loaded(const struct job_world *w, struct record *rec, uint32_t *told, struct err *err)
+/* One pass over a freshly loaded record. ERR_CONFLICT asks for another; what this drive has told by then goes with it, or two drives side
+ * by side would tell it in turns. just_made: the record was created by this very call, whose save orders what its state asks for first. */
+static enum err_code drive_loaded(const struct job_world *w, struct record *rec, bool just_made, uint32_t *told, struct err *err)
 {
     struct job_seen seen = {.until_s = w->until_s, .told = *told};
     uint32_t looked = 0, acted = 0;
@@ -34,9 +34,12 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
             return OK;
         rec->state = next.state;
         rec->next_look_s = next.next_look_s;
-        enum err_code code = w->save(w->ctx, rec, err);
-        if (code != OK)
-            return code;
+        if (moved || !just_made || (act & ACT_TELL) != 0) { /* telling is worth a save: another delivery may be about to */
+            enum err_code code = w->save(w->ctx, rec, err);
+            if (code != OK)
+                return code;
+        }
+        just_made = false;
         dirty = act != 0;
         if (act == 0 && !moved)
             return OK;
@@ -51,6 +54,14 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
     return OK;
 }
 
+enum err_code drive_new(const struct job_world *world, struct record *rec, struct err *err)
+{
+    uint32_t told = 0;
+    enum err_code code = drive_loaded(world, rec, true, &told, err);
+
+    return code == ERR_CONFLICT ? drive(world, rec->job_id, err) : code;
+}
+
 enum err_code drive(const struct job_world *world, const char *job_id, struct err *err)
 {
     uint32_t told = 0;
@@ -59,7 +70,7 @@ enum err_code drive(const struct job_world *world, const char *job_id, struct er
         AUTO_RECORD rec = {0};
         enum err_code code = world->load(world->ctx, job_id, &rec, err);
         if (code == OK)
-            code = drive_loaded(world, &rec, &told, err);
+            code = drive_loaded(world, &rec, false, &told, err);
         if (code != ERR_CONFLICT)
             return code;
     }

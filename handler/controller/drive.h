@@ -21,4 +21,7 @@ struct job_world {
  * OK also when nothing moved. ERR_ABSENT: no such job. Any other error: the record could not be read or saved; the job stays live and is
  * looked at again. */
 enum err_code drive(const struct job_world *world, const char *job_id, struct err *err) MUST_CHECK;
+/* The same for a job that this call has just created and saved: it need not be loaded, nor saved again before its first action. */
+enum err_code drive_new(const struct job_world *world, struct record *rec, struct err *err) MUST_CHECK;
+
 #endif

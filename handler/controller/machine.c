@@ -25,7 +25,11 @@ static void trouble(struct record *rec, struct job_seen *seen, const char *doing
     /* Azure's words may be long, and what to do must stand behind them. */
     str_copy(said, sizeof said - 4 - head.len - tail.len, err->msg);
     bool cut = strlen(said) < strlen(err->msg), ended = said[0] != '\0' && strchr(".!", said[strlen(said) - 1]) != NULL;
-    snprintf(rec->trouble, sizeof rec->trouble, "%s%s%s%s", str_c(&head), said, cut ? "..." : *advice != '\0' && !ended ? "." : "", tail.len > 0 ? str_c(&tail) : "");
+    snprintf(rec->trouble, sizeof rec->trouble, "%s%s%s%s", str_c(&head), said,
+             cut                         ? "..."
+             : *advice != '\0' && !ended ? "."
+                                         : "",
+             tail.len > 0 ? str_c(&tail) : "");
     log_line(seen->remedy == REMEDY_WAIT ? LOG_WARN : LOG_ERROR, "%s", rec->trouble);
 }
 
@@ -165,8 +169,8 @@ static bool too_late(const struct errand *e, const struct record *rec)
     return controller_now_s(e->c) >= rec->state.create_until_s;
 }
 
-/* ERR_CONFLICT with remote "foreign": the name is somebody else's. */
-static enum err_code ensure_group(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
+/* *made: it was not there before. ERR_CONFLICT with remote "foreign": the name is somebody else's. */
+static enum err_code ensure_group(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group, bool *made,
                                   struct err *err)
 {
     struct arm_group want = {0};
@@ -191,16 +195,18 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
         return err_set(err, ERR_UNREACHABLE, "no time left in this call");
     str_copy(want.location, sizeof want.location, rec->location);
     template_tags(rec, &want);
+    *made = true;
     return arm_group_put(arm, group, &want, err);
 }
 
-/* *seen: a GET has shown it. A PUT that was accepted is not yet seen: ARM's reads may lag behind, and a 404 must not pass for proof. */
+/* group_made: so there is nothing to adopt. *seen: a GET has shown it. A PUT that was accepted is not yet seen: ARM's reads may lag behind,
+ * and a 404 must not pass for proof. */
 static enum err_code ensure_deployment(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
-                                       bool *seen, struct err *err)
+                                       bool group_made, bool *seen, struct err *err)
 {
     struct arm_deployment there;
     AUTO_STR custom_data = STR_MAX(CUSTOM_DATA_MAX), body = STR_MAX(BODY_MAX);
-    enum err_code code = arm_deployment_get(arm, group, DEPLOYMENT_NAME, &there, err);
+    enum err_code code = group_made ? ERR_ABSENT : arm_deployment_get(arm, group, DEPLOYMENT_NAME, &there, err);
 
     *seen = code == OK;
     if (code != ERR_ABSENT)
@@ -220,16 +226,16 @@ void machine_create(const struct errand *e, struct record *rec, struct job_seen 
     const struct arm *arm;
     struct err err = {0};
     char group[GROUP_MAX];
-    bool there = false;
+    bool made = false, there = false;
 
     controller_group(rec, group);
     enum err_code code = controller_arm(e->c, &arm, &err);
     if (code == OK)
         code = prepare_storage(e, rec, &err);
     if (code == OK)
-        code = ensure_group(e, arm, rec, group, &err);
+        code = ensure_group(e, arm, rec, group, &made, &err);
     if (code == OK)
-        code = ensure_deployment(e, arm, rec, group, &there, &err);
+        code = ensure_deployment(e, arm, rec, group, made, &there, &err);
     if (there)
         seen->deployment = YES;
     if (code == OK)

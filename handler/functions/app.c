@@ -2,17 +2,28 @@
 #include "controller/world.h"
 #include "functions/functions.h"
 
-enum err_code app_drive(const struct app *app, const struct invocation *inv, const char *job_id, struct err *err)
+/* rec: the one that was just created, or NULL. */
+static enum err_code drive_one(const struct app *app, const struct invocation *inv, const char *job_id, struct record *rec, struct err *err)
 {
     struct errand e = {.c = app->controller, .until_s = inv->deadline_s};
     struct job_world world = world_of(&e);
 
     log_scope(inv->id, job_id);
     http_scope(inv->deadline_ms);
-    enum err_code code = drive(&world, job_id, err);
+    enum err_code code = rec != NULL ? drive_new(&world, rec, err) : drive(&world, job_id, err);
     if (code == ERR_CONFLICT) { /* others are looking at it right now, with eyes as fresh as ours */
         log_line(LOG_INFO, "%s", err->msg);
         return OK;
     }
     return code;
+}
+
+enum err_code app_drive(const struct app *app, const struct invocation *inv, const char *job_id, struct err *err)
+{
+    return drive_one(app, inv, job_id, NULL, err);
+}
+
+enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, struct err *err)
+{
+    return drive_one(app, inv, rec->job_id, rec, err);
 }

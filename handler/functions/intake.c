@@ -69,7 +69,8 @@ static enum err_code look_parent(const struct storage *s, struct message *m, con
         return code;
     if (former.state.outcome != OUTCOME_SUCCEEDED)
         message_fault(m, "E09", "continue_from", "`%s` has not succeeded (%s)", former.request.job_name,
-                      job_outcome_words[former.state.outcome]);
+                      former.state.outcome == OUTCOME_NONE ? job_machine_words[former.state.machine]
+                                                           : job_outcome_words[former.state.outcome]);
     else if (former.request.task != r->task || former.request.model != r->model)
         message_fault(m, "E09", "continue_from", "`%s` is another kind of model (%s, model %d)", former.request.job_name,
                       task_name(former.request.task), former.request.model);
@@ -167,6 +168,7 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
     str_copy(rec->trainer, sizeof rec->trainer, c->trainer);
     str_copy(rec->scripts_sha256, sizeof rec->scripts_sha256, c->assets.scripts_sha256);
     rec->state = job_accepted(controller_now_s(c));
+    rec->next_look_s = rec->state.accepted_s + LOOK_AGAIN_S; /* this invocation looks first */
     rec->terms = (struct job_terms){
         .upload_wait_s = c->upload_wait_s,
         .create_wait_s = CREATE_WAIT_S,

@@ -124,7 +124,8 @@ static enum err_code train(const struct app *app, struct invocation *inv, struct
         if (code == OK) {
             log_line(LOG_INFO, "accepted: %s", m->request.zip);
             str_addf(said, "job %s is accepted", rec.job_id);
-            drive_saved(app, inv, rec.job_id);
+            if (app_drive_new(app, inv, &rec, err) != OK)
+                log_line(LOG_WARN, "%s", err->msg);
             return OK;
         }
         if (code != ERR_CONFLICT)

@@ -120,6 +120,20 @@ static void test_a_job_goes_from_message_to_deployment_in_one_drive(void **state
     assert_int_equal(w.saved.next_look_s, 1000 + LOOK_AGAIN_S);
 }
 
+static void test_a_job_just_made_is_neither_loaded_nor_saved_before_its_first_action(void **state)
+{
+    (void)state;
+    struct world w = fresh(job_accepted(1000));
+    w.shows.zip = YES;
+    w.brings = (struct job_seen){.slot = YES};
+    struct record rec = w.saved;
+    struct err err = {0};
+    struct job_world world = {.ctx = &w, .now_s = now_s, .until_s = w.now_s + 120, .load = load, .save = save, .look = look, .act = act};
+    w.fail_load = 1;
+    assert_int_equal(drive_new(&world, &rec, &err), OK);
+    assert_string_equal(w.order, "look1 act1 save1 act2 save1 act400 save1");
+}
+
 static void test_nothing_is_done_that_no_save_has_ordered(void **state)
 {
     (void)state;
@@ -186,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_job_goes_from_message_to_deployment_in_one_drive),
+        cmocka_unit_test(test_a_job_just_made_is_neither_loaded_nor_saved_before_its_first_action),
         cmocka_unit_test(test_nothing_is_done_that_no_save_has_ordered),
         cmocka_unit_test(test_who_loses_loads_again),
         cmocka_unit_test(test_a_finished_job_is_published_and_told_in_one_drive),
