@@ -36,6 +36,7 @@ STARTS = 20
 SECONDS = 5
 CONNECTIONS = 24
 INVOCATIONS = 100_000
+IDLE_THREADS = 4
 
 
 def free_port() -> int:
@@ -135,7 +136,10 @@ def wrk(port: int, seconds: int) -> tuple[float, float, int]:
 
 
 def memory_mb(pid: int) -> tuple[float, float]:
-    """Resident and anonymous memory of a process."""
+    """Resident and anonymous memory of a process, once the threads of closed connections are gone."""
+    end = time.monotonic() + 10
+    while len(list(Path(f"/proc/{pid}/task").iterdir())) > IDLE_THREADS and time.monotonic() < end:
+        time.sleep(0.05)
     values = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
         name, _, rest = line.partition(":")
