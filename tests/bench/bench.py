@@ -136,7 +136,7 @@ def wrk(port: int, seconds: int) -> tuple[float, float, int]:
 
 
 def memory_mb(pid: int) -> tuple[float, float]:
-    """Resident and anonymous memory of a process, once the threads of closed connections are gone."""
+    """Resident and anonymous memory, once the threads of closed connections are gone."""
     end = time.monotonic() + 10
     while len(list(Path(f"/proc/{pid}/task").iterdir())) > IDLE_THREADS and time.monotonic() < end:
         time.sleep(0.05)
