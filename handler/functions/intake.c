@@ -103,9 +103,9 @@ enum err_code intake_look(const struct app *app, struct message *m, char parent_
     parent_name[0] = '\0';
     str_copy(parent, sizeof parent, m->request.continue_from);
 
-    if (m->request.task != TASK_DETECTION) {
-        message_fault(m, "E08", "dl_type", "%s cannot be trained here (trainer `%s` does detection)", task_name(m->request.task),
-                      app->controller->trainer);
+    if (m->request.task == TASK_INSTANCE_SEGMENTATION) {
+        message_fault(m, "E08", "dl_type", "%s cannot be trained here (trainer `%s` does classification and detection)",
+                      task_name(m->request.task), app->controller->trainer);
         m->request.task = TASK_DETECTION; /* the rest is judged as the corrected line will be */
         m->request.model = 1;
     }

@@ -1,7 +1,8 @@
 """Generated data sets: pictures with coloured shapes, zipped as CVAT exports them.
 
-``cvat_zip`` and ``coco_zip`` make whole and useful data sets; the other builders make each kind of
-zip that a check must refuse or survive. All are small, made from a seed, and write to a given path.
+``cvat_zip``, ``coco_zip`` and ``tag_zip`` make whole and useful data sets; the other builders make
+each kind of zip that a check must refuse or survive. All are small, made from a seed, and write to
+a given path.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Picture:
     png: bytes
     size: tuple[int, int]
     shapes: list[Shape] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
 
 
 def draw(
@@ -47,8 +49,12 @@ def draw(
     size: tuple[int, int] = (320, 240),
     at_least: int = 1,
     must: int | None = None,
+    alone: bool = False,
 ) -> Picture:
-    """One picture of ``size`` (width, height): 1 to 3 shapes, each class its own colour."""
+    """One picture of ``size`` (width, height): 1 to 3 shapes, each class its own colour.
+
+    ``must``: the class of the first shape, and of all when it is ``alone``.
+    """
     random = np.random.default_rng([seed, 3])
     width, height = size
     base = random.integers(90, 170, 3)
@@ -69,7 +75,11 @@ def draw(
                 break
         else:
             continue
-        index = must if turn == 0 and must is not None else int(random.integers(len(classes)))
+        index = (
+            must
+            if must is not None and (turn == 0 or alone)
+            else int(random.integers(len(classes)))
+        )
         colour = tuple(int(np.clip(c + random.normal(0, 8), 0, 255)) for c in COLOURS[index % 5])
         place = (x, y, x + w - 1, y + h - 1)
         (pen.rectangle if index % 2 == 0 else pen.ellipse)(place, fill=colour)
@@ -94,6 +104,27 @@ def pictures(
     ]
 
 
+def kinds(
+    count: int,
+    classes: Sequence[str] = ("ok", "dent"),
+    seed: int = 1,
+    size: tuple[int, int] = (320, 240),
+    pattern: str = "kind_{:04d}.png",
+) -> list[Picture]:
+    """``count`` pictures with shapes of one class each, which is the tag; no boxes."""
+    made = []
+    for i in range(count):
+        index = i % len(classes)
+        name = pattern.format(i)
+        picture = draw(name, classes, seed * 100_003 + i, size, must=index, alone=True)
+        made.append(Picture(name, picture.png, size, tags=[classes[index]]))
+    return made
+
+
+def _tag_xml(label: str) -> str:
+    return f'<tag label={quoteattr(label)} source="manual"></tag>'
+
+
 def _box_xml(shape: Shape) -> str:
     x1, y1, x2, y2 = shape.box
     return (
@@ -114,7 +145,8 @@ def cvat_xml(
     rows = []
     for number, item in enumerate(items):
         place = f" subset={quoteattr(subset)}" if subset else ""
-        inner = "".join(_box_xml(s) for s in item.shapes) + (extra or {}).get(item.name, "")
+        inner = "".join(_box_xml(s) for s in item.shapes)
+        inner += "".join(_tag_xml(label) for label in item.tags) + (extra or {}).get(item.name, "")
         rows.append(
             f'<image id="{number}" name={quoteattr(item.name)}{place} width="{item.size[0]}" '
             f'height="{item.size[1]}">{inner}</image>'
@@ -193,6 +225,19 @@ def cvat_zip(
         members += [(f"{prefix}images/Thumbs.db", b"x")]
     write_zip(path, members)
     return made
+
+
+def tag_zip(
+    path: Path,
+    count: int = 40,
+    classes: Sequence[str] = ("ok", "dent"),
+    seed: int = 1,
+    items: Sequence[Picture] | None = None,
+    extra: dict[str, str] | None = None,
+) -> list[Picture]:
+    """A 'CVAT for images 1.1' export with a tag on each picture; returns what is in it."""
+    made = list(items) if items is not None else kinds(count, classes, seed)
+    return cvat_zip(path, classes=classes, items=made, extra=extra)
 
 
 def coco_zip(

@@ -115,10 +115,11 @@ class _Handler(BaseHTTPRequestHandler):
         if call.headers.get("x-ms-blob-type") != "BlockBlob":
             return self._fault(400, "no x-ms-blob-type")
         if call.path in blobs:
+            if "w" not in allowed:  # judged first, whatever the condition says
+                code = {"x-ms-error-code": "UnauthorizedBlobOverwrite"}
+                return self._answer(403, headers=code)
             if call.headers.get("if-none-match") == "*":
                 return self._answer(409, headers={"x-ms-error-code": "BlobAlreadyExists"})
-            if "w" not in allowed:
-                return self._fault(403, "not to be overwritten")
         blobs[call.path] = call.body
         return self._answer(201)
 

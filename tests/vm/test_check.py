@@ -14,9 +14,10 @@ from typing import Any, cast
 import pytest
 from PIL import Image
 from retrain.context import Context
+from retrain.dataset import Dataset
 from retrain.failure import Failure
 from retrain.job import Job
-from retrain.stages.check import Dataset, check
+from retrain.stages.check import check
 from retrain.stages.fetch import Fetched
 
 from tests.vm import fixtures
@@ -29,6 +30,7 @@ class Bench:
         self.zip = folder / "a.zip"
         self.folder = folder
         self.warnings: list[str] = []
+        self.task = "detection"
 
     def check(self, classes: list[str] | None = None) -> Dataset:
         home = self.folder / "home"
@@ -36,7 +38,7 @@ class Bench:
         nothing = cast(Any, None)
         context = Context(home, home, logging.getLogger("test"), nothing, nothing)
         context.results[Fetched] = Fetched(self.zip, "")
-        job = cast(Job, SimpleNamespace(zip_name="a.zip", classes=classes))
+        job = cast(Job, SimpleNamespace(zip_name="a.zip", classes=classes, task=self.task))
         try:
             return check(context, job)
         finally:

@@ -12,9 +12,9 @@ from retrain import checkpoints
 from retrain.checkpoints import Snapshot
 from retrain.files import read_json, sha256_of, write_json
 from retrain.images import read_rgb
-from retrain.inference import Detector, by_model_api
+from retrain.inference import Detector, detect_by_model_api
 from trainers.tiny import __main__ as tiny
-from trainers.tiny import data, export, learn, network, weights
+from trainers.tiny import data, detection, export, learn, network, weights
 
 from tests.vm import fixtures
 
@@ -124,13 +124,13 @@ def test_warm_start_is_better_than_cold(bench: Bench) -> None:
 
 
 def test_rows_of_classes_are_matched_by_name() -> None:
-    params = network.fresh(2, 5)
-    former = weights.dump(weights.Progress(learn.State(params), ["red", "blue"]))
-    warm = weights.warm(former, ["blue", "green", "red"], 9)
-    head = network.FIXED_HEAD
+    params = detection.fresh(2, 5)
+    former = weights.dump(weights.Progress(detection, learn.State(params), ["red", "blue"]))
+    warm = weights.warm(detection, former, ["blue", "green", "red"], 9)
+    head = detection.FIXED_HEAD
     assert np.array_equal(warm["head.w"][:, head], params["head.w"][:, head + 1])
     assert np.array_equal(warm["head.w"][:, head + 2], params["head.w"][:, head])
-    green = network.fresh(3, 9)["head.w"][:, head + 1]
+    green = detection.fresh(3, 9)["head.w"][:, head + 1]
     assert np.array_equal(warm["head.w"][:, head + 1], green)
     assert np.array_equal(warm["head.w"][:, :head], params["head.w"][:, :head])
     assert np.array_equal(warm["conv1.w"], params["conv1.w"])
@@ -138,25 +138,26 @@ def test_rows_of_classes_are_matched_by_name() -> None:
 
 def damaged(kind: str) -> bytes:
     """A former checkpoint that cannot be used."""
-    good = weights.dump(weights.Progress(learn.State(network.fresh(2, 1)), CLASSES))
+    fresh = learn.State(detection.fresh(2, 1))
+    good = weights.dump(weights.Progress(detection, fresh, CLASSES))
     if kind == "text":
         return b"not a checkpoint"
     if kind == "cut":
         return good[: len(good) // 2]
     if kind == "empty":
         return b""
-    broken = network.fresh(2, 1)
+    broken = detection.fresh(2, 1)
     if kind == "size":
         broken["conv0.w"] = np.zeros((3, 3), np.float32)
     if kind == "nan":
         broken["conv0.w"][0, 0] = np.nan
-    return weights.dump(weights.Progress(learn.State(broken), CLASSES))
+    return weights.dump(weights.Progress(detection, learn.State(broken), CLASSES))
 
 
 @pytest.mark.parametrize("kind", ["text", "cut", "empty", "size", "nan"])
 def test_unusable_checkpoint_is_a_cold_start(bench: Bench, kind: str) -> None:
     with pytest.raises(weights.Unusable):
-        weights.parse(damaged(kind))
+        weights.parse(detection, damaged(kind))
     former = bench.folder / "latest.pth"
     former.write_bytes(damaged(kind))
     code, result = bench.train("out", epochs=1, init_checkpoint=str(former))
@@ -169,7 +170,7 @@ def test_pickles_are_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     np.savez(path, meta=np.array([{"a": 1}], dtype=object))
     with pytest.raises(weights.Unusable):
-        weights.parse(path.read_bytes())
+        weights.parse(detection, path.read_bytes())
 
 
 def test_out_of_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +212,8 @@ def test_shuffled_labels_score_low(tmp_path: Path) -> None:
 def test_export_refuses_what_it_cannot_use(bench: Bench) -> None:
     bad = bench.folder / "bad.pth"
     bad.write_bytes(b"x")
-    job = {"v": 1, "step": "export", "classes": CLASSES, "checkpoint": str(bad)}
+    job = {"v": 1, "step": "export", "task": "detection", "checkpoint": str(bad)}
+    job["classes"] = CLASSES
     code, result = bench.run({**job, "out": str(bench.folder / "e")})
     assert code == 4
     assert "cannot be exported" in result["reason"]
@@ -222,8 +224,8 @@ def test_graph_equals_network_and_model_api_equals_graph(tmp_path: Path) -> None
     classes = ["点字 ブロック", "a b", "ok"]
     bench = Bench(tmp_path / "b", 20, classes)
     bench.train("out", epochs=8)
-    params = weights.parse(bench.snapshot("out").best).state.params
-    export.write(params, classes, 0.2, tmp_path)
+    params = weights.parse(detection, bench.snapshot("out").best).state.params
+    export.write("detection", params, classes, 0.2, tmp_path)
     detector = Detector(tmp_path / "model.xml", [network.SIZE, network.SIZE])
     seen = 0
     for number, size in enumerate([(320, 240), (96, 96), (1280, 960), (57, 131), (640, 200)]):
@@ -231,12 +233,12 @@ def test_graph_equals_network_and_model_api_equals_graph(tmp_path: Path) -> None
         path.write_bytes(fixtures.draw("x", classes, 70 + number, size, at_least=2).png)
         rgb = read_rgb(path)
         by_graph = detector(rgb)
-        by_numpy = network.detect(params, data.shrink(rgb)[None])[0]
+        by_numpy = detection.detect(params, data.shrink(rgb)[None])[0]
         scale = np.array([size[0] / network.SIZE, size[1] / network.SIZE] * 2)
         assert np.array_equal(by_graph.labels, by_numpy.labels)
         assert np.abs(by_graph.boxes / scale - by_numpy.boxes).max() < 1e-3
         assert np.abs(by_graph.scores - by_numpy.scores).max() < 1e-4
-        api = by_model_api(tmp_path / "model.xml", classes, rgb)
+        api = detect_by_model_api(tmp_path / "model.xml", classes, rgb)
         sure = by_graph.scores > 0.2
         assert [row[0] for row in api] == [classes[i] for i in by_graph.labels[sure]]
         for (_, value, box), own, own_box in zip(
@@ -252,7 +254,8 @@ def test_model_api_without_configuration(tmp_path: Path) -> None:
     """The three lines of an edge device that passes no labels: names have `_` for white space."""
     from model_api.models import Model
 
-    export.write(network.fresh(2, 1), ["点字　ブロック", "ok"], 0.35, tmp_path)
+    labels = ["点字　ブロック", "ok"]
+    export.write("detection", detection.fresh(2, 1), labels, 0.35, tmp_path)
     model = Model.create_model(str(tmp_path / "model.xml"))
     assert list(model.params.labels) == ["点字_ブロック", "ok"]
     assert model.params.confidence_threshold == pytest.approx(0.35)

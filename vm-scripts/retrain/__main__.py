@@ -62,7 +62,7 @@ def _as_failure(error: Exception) -> Failure:
 def _send_remains(context: Context, job: Job, stage: str, status: str) -> None:
     """After a failure: result and log to the share, as far as that works."""
     net = Net(tries=3, budget_s=30.0)
-    document = result(context, status, stage, known_parts(context))
+    document = result(context, status, stage, known_parts(context, job))
     write_json(context.work / "result.json", document)
     for link, data in (
         ("log_result", dumps(document)),

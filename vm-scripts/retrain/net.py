@@ -23,14 +23,17 @@ FILE_PIECE = 4 << 20
 CONNECT_S = 20.0
 PAUSE_MOST_S = 30.0
 AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+THERE = "UnauthorizedBlobOverwrite"
+"""What a link that may only create is answered (403) when the blob is there."""
 
 
 class NetFailure(Exception):
-    """A call that did not succeed. ``status`` 0: no answer at all."""
+    """A call that did not succeed. ``status`` 0: no answer at all; ``code``: the service's own."""
 
-    def __init__(self, text: str, status: int) -> None:
+    def __init__(self, text: str, status: int, code: str = "") -> None:
         super().__init__(redact(text))
         self.status = status
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class Net:
                 problem = NetFailure(
                     f"{method} {link!r} was answered HTTP {reply.status} {code}".rstrip(),
                     reply.status,
+                    code,
                 )
                 if reply.status not in AGAIN:
                     raise problem
@@ -148,7 +152,12 @@ class Net:
         if once:
             headers["If-None-Match"] = "*"
         accept = frozenset({201, 409}) if once else frozenset({201})
-        return self.call("PUT", link, headers, data, accept=accept).status == 201
+        try:
+            return self.call("PUT", link, headers, data, accept=accept).status == 201
+        except NetFailure as problem:
+            if once and problem.code == THERE:
+                return False
+            raise
 
     def put_file(self, link: Link, data: bytes) -> None:
         """Write a file on a share: create it at its size, then its bytes in pieces of 4 MiB."""

@@ -26,7 +26,7 @@ class CannotSplit(ValueError):
 
 @dataclass(frozen=True)
 class Item:
-    """One picture: sha256 of its file, its name, and the class of each of its boxes."""
+    """One picture: sha256 of its file, its name, and the class of each annotation."""
 
     sha256: str
     name: str
@@ -41,7 +41,7 @@ class Run:
     items: list[Item] = field(default_factory=list)
 
     def classes(self) -> Counter[int]:
-        """Boxes per class."""
+        """Annotations per class."""
         return Counter(label for item in self.items for label in item.labels)
 
 
@@ -82,7 +82,7 @@ def merged(parent: Mapping[str, Any] | None, current: Mapping[str, Any] | None) 
 
 
 class _Division:
-    """Two sides with counts of pictures and of boxes per class."""
+    """Two sides with counts of pictures and of annotations per class."""
 
     def __init__(self, share: float) -> None:
         self.wanted = {"train": share, "val": 1 - share}
@@ -157,14 +157,14 @@ def _move(sides: dict[str, list[Run]], division: _Division, run: Run, target: st
 
 
 def _may_leave(division: _Division, side: str, run: Run) -> bool:
-    """Whether the side keeps a picture and a box of each class without this run."""
+    """Whether the side keeps a picture and an annotation of each class without this run."""
     if division.pictures[side] <= len(run.items):
         return False
     return all(division.boxes[side][c] > n for c, n in run.classes().items())
 
 
 def _cover(sides: dict[str, list[Run]], division: _Division) -> None:
-    """Give each class a box on both sides where a run can be moved for it."""
+    """Give each class an annotation on both sides where a run can be moved for it."""
     for label in sorted(division.total_boxes):
         for side, other in (("train", "val"), ("val", "train")):
             if division.boxes[side][label] > 0:

@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import coco, cvat
-from .raw import Raw, ReadProblem
+from .raw import Mark, Raw, ReadProblem
 
-__all__ = ["READERS", "Raw", "ReadProblem", "Reader"]
+__all__ = ["READERS", "Mark", "Raw", "ReadProblem", "Reader"]
 
 
 @dataclass(frozen=True)
 class Reader:
-    """``find``: the annotation members among clean names; ``read``: their content."""
+    """``find``: the annotation members among clean names; ``read``: their content.
+
+    ``marks``: the kinds of annotations that the format can hold.
+    """
 
     title: str
+    marks: frozenset[Mark]
     find: Callable[[Mapping[str, Path]], list[str]]
     read: Callable[[Mapping[str, Path], list[str]], Raw]
 
 
 READERS = (
-    Reader("CVAT for images 1.1", cvat.find, cvat.read),
-    Reader("COCO 1.0", coco.find, coco.read),
+    Reader("CVAT for images 1.1", frozenset(Mark), cvat.find, cvat.read),
+    Reader("COCO 1.0", frozenset({Mark.BOX}), coco.find, coco.read),
 )

@@ -25,7 +25,7 @@ def find(files: Mapping[str, Path]) -> list[str]:
 
 
 def read(files: Mapping[str, Path], members: list[str]) -> Raw:
-    """All pictures with their boxes; polygons and masks become the box around them."""
+    """All pictures with tags and boxes; polygons and masks become the box around them."""
     path = files[members[0]]
     if b"<!ENTITY" in path.read_bytes():
         raise ReadProblem(f"`{NAME}` defines entities, which CVAT never does")
@@ -44,7 +44,7 @@ def read(files: Mapping[str, Path], members: list[str]) -> Raw:
     for node in root.iterfind("image"):
         raw.images.append(_image(files, node, raw))
     if not raw.classes:
-        used = {box[0]: None for image in raw.images for box in image.boxes}
+        used = {name: None for image in raw.images for name in image.names()}
         raw.classes = list(used)
     return raw
 
@@ -57,8 +57,9 @@ def _image(files: Mapping[str, Path], node: ElementTree.Element, raw: Raw) -> Ra
         raise ReadProblem(f"`{NAME}`: picture `{name}` has no size") from None
     image = RawImage(name, locate(files, name, node.get("subset")), width, height)
     for shape in node:
+        label = composed((shape.get("label") or "").strip())
         if shape.tag == "tag":
-            raw.losses["tags of whole pictures"] += 1
+            image.tags.append(label)
             continue
         if shape.tag in _LOST:
             raw.losses[_LOST[shape.tag]] += 1
@@ -73,7 +74,7 @@ def _image(files: Mapping[str, Path], node: ElementTree.Element, raw: Raw) -> Ra
             kind = "rotated boxes" if shape.tag == "box" else f"<{shape.tag}> shapes"
             raw.losses[kind] += 1
         else:
-            image.boxes.append((composed((shape.get("label") or "").strip()), *corners))
+            image.boxes.append((label, *corners))
     return image
 
 

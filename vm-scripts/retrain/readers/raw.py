@@ -1,4 +1,4 @@
-"""What every reader returns: boxes as they were drawn, nothing checked yet."""
+"""What every reader returns: boxes and tags as people made them, nothing checked yet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 
@@ -13,11 +14,18 @@ class ReadProblem(ValueError):
     """The annotations cannot be used; the text is for the person who made the export."""
 
 
+class Mark(Enum):
+    """Kinds of annotations that are trained on: one and several of them, for people."""
+
+    BOX = ("box", "boxes")
+    TAG = ("tag", "tags")
+
+
 @dataclass
 class RawImage:
-    """One annotated picture: name as annotated, its member (None: not in the zip), boxes.
+    """One annotated picture: name as annotated, its member (None: not in the zip), annotations.
 
-    A box is (class name, x1, y1, x2, y2) in pixels of the picture.
+    A box is (class name, x1, y1, x2, y2) in pixels of the picture; a tag is a class name.
     """
 
     name: str
@@ -25,6 +33,11 @@ class RawImage:
     width: int
     height: int
     boxes: list[tuple[str, float, float, float, float]] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+
+    def names(self) -> list[str]:
+        """Class names of all its annotations."""
+        return [label for label, *_ in self.boxes] + self.tags
 
 
 @dataclass

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 
 from ..context import Context
+from ..dataset import Dataset
 from ..failure import EXPORT, Failure
 from ..files import write_bytes, write_json
 from ..job import Job
 from ..trainer import run
-from .check import Dataset
 from .train import Trained
 
 LIMIT_S = 900
@@ -19,7 +19,7 @@ LIMIT_S = 900
 
 @dataclass(frozen=True)
 class Exported:
-    """The model in ``context.out``: input name, [height, width] that boxes are measured in."""
+    """The model in ``context.out``: input name, [height, width] that it works on."""
 
     input_name: str
     network_size: list[int]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
+from ..dataset import Dataset, Sample
 from ..failure import Failure, bad_zip
 from ..files import write_json
 from ..job import Job
 from ..net import NetFailure
 from ..splitting import CannotSplit, Item, divide, merged
-from .check import Dataset, Sample
+from ..tasks import task_of
 
 SMALL_SET = 60
 
@@ -50,10 +51,10 @@ def split(context: Context, job: Job) -> Split:
     write_json(context.out / "split.json", document)
     train = [s for s in dataset.samples if sides[s.sha256]["side"] == "train"]
     val = [s for s in dataset.samples if sides[s.sha256]["side"] == "val"]
-    if not any(sample.labels for sample in train):
-        raise bad_zip(job.zip_name, "no training image has a box; annotate at least 2 images")
-    if not any(sample.labels for sample in val):
-        raise bad_zip(job.zip_name, "no validation image has a box; annotate at least 2 images")
+    for side, samples in (("training", train), ("validation", val)):
+        if not any(sample.labels for sample in samples):
+            mark = task_of(job).mark.value[0]
+            raise bad_zip(job.zip_name, f"no {side} image has a {mark}; annotate at least 2 images")
     _tell_gaps(context, dataset, train, val)
     context.log.info("split: %d train, %d validation images", len(train), len(val))
     return Split(train, val, *halves(val))

@@ -11,12 +11,12 @@ from typing import Any
 from .. import checkpoints
 from ..checkpoints import Snapshot
 from ..context import Context
+from ..dataset import Dataset, Sample
 from ..failure import TIMEOUT, Failure
 from ..files import read_json, write_bytes, write_json
 from ..job import Job
 from ..net import NetFailure
 from ..trainer import run
-from .check import Dataset, Sample
 from .split import Split
 
 GRACE_S = 120
@@ -25,8 +25,9 @@ UPLOAD_EVERY_S = 5.0
 
 @dataclass(frozen=True)
 class Trained:
-    """What training left. ``metric``: mAP of the best epoch on the select images, as the trainer
-    measured it; ``history``: one entry per measured epoch (empty when the trainer was killed)."""
+    """What training left. ``metric``: the primary metric of the best epoch on the select images, as
+    the trainer measured it; ``history``: one entry per measured epoch (empty when the trainer was
+    killed)."""
 
     best: bytes
     metric: float

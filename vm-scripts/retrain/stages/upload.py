@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..context import Context
+from ..dataset import Dataset
 from ..failure import Failure
 from ..files import dumps, sha256_file, sha256_of, write_json
 from ..job import Job
 from ..net import NetFailure
 from ..report import result
-from .check import Dataset
+from ..tasks import task_of
 from .export import Exported
 from .fetch import Fetched
 from .split import Split
@@ -55,7 +56,7 @@ def upload(context: Context, job: Job) -> Uploaded:
     return Uploaded(first)
 
 
-def known_parts(context: Context) -> dict[str, Any]:
+def known_parts(context: Context, job: Job) -> dict[str, Any]:
     """What the stages so far know, as result.json has it."""
     parts: dict[str, Any] = {}
     results = context.results
@@ -64,7 +65,7 @@ def known_parts(context: Context) -> dict[str, Any]:
         parts["counts"] = {
             "format": dataset.format,
             "images": len(dataset.samples),
-            "boxes": dataset.boxes_per_class(),
+            task_of(job).mark.value[1]: dataset.per_class(),
         }
     if isinstance(split := results.get(Split), Split):
         parts["counts"] |= {"images_train": len(split.train), "images_val": len(split.val)}
@@ -87,7 +88,7 @@ def _logs(context: Context, job: Job, began: float) -> None:
     net.put_file(job.link("log_metrics"), (out / "metrics.json").read_bytes())
     net.put_file(job.link("log_split"), (out / "split.json").read_bytes())
     step = {"stage": "upload", "seconds": round(time.monotonic() - began, 3)}
-    document = result(context, "succeeded", "upload", known_parts(context))
+    document = result(context, "succeeded", "upload", known_parts(context, job))
     document["steps"] = [*context.steps, step]
     write_json(out / "result.json", document)
     net.put_file(job.link("log_result"), dumps(document))
@@ -99,7 +100,6 @@ def manifest(context: Context, job: Job) -> dict[str, Any]:
     dataset, parts = context.result(Dataset), context.result(Split)
     trained, exported = context.result(Trained), context.result(Exported)
     verified, fetched = context.result(Verified), context.result(Fetched)
-    height, width = exported.network_size
     return {
         "v": 1,
         "job_id": job.job_id,
@@ -123,18 +123,9 @@ def manifest(context: Context, job: Job) -> dict[str, Any]:
                 "type": "u8",
                 "layout": "NHWC",
                 "color": "RGB",
-                "network_size": [height, width],
+                "network_size": exported.network_size,
             },
-            "outputs": [
-                {
-                    "name": "boxes",
-                    "shape": [1, -1, 5],
-                    "type": "f32",
-                    "units": "x1,y1,x2,y2,score; pixels of network_size, best first: "
-                    f"multiply x by image width / {width} and y by image height / {height}",
-                },
-                {"name": "labels", "shape": [1, -1], "type": "i64"},
-            ],
+            "outputs": task_of(job).outputs(exported.network_size, dataset.classes),
             "threshold": exported.threshold,
         },
         "min_openvino": exported.min_openvino,

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 from retrain import checkpoints
-from retrain.detection import Drawn, best_threshold, score
 from retrain.files import read_json, write_json
 from retrain.images import Unreadable
 
 from . import data, learn, network, weights
+from .tasks import TASKS, Task
 
 VERSION = "1"
 
@@ -41,6 +41,14 @@ class Job:
     warnings: list[str]
 
     @property
+    def task(self) -> Task:
+        """What is to be learned."""
+        name = self.raw["task"]
+        if name not in TASKS:
+            raise Refused(2, f"trainer `tiny` does {' and '.join(TASKS)}, not {name}")
+        return TASKS[name]
+
+    @property
     def classes(self) -> list[str]:
         """Class names in the order of the head."""
         return list(self.raw["classes"])
@@ -48,11 +56,11 @@ class Job:
 
 def _start(job: Job) -> tuple[weights.Progress, float]:
     """Where to begin: own checkpoint, a former job's, or fresh; and the learning rate."""
-    raw, classes, seed = job.raw, job.classes, int(job.raw["seed"])
+    raw, task, classes, seed = job.raw, job.task, job.classes, int(job.raw["seed"])
     own = checkpoints.load(job.out, raw["job_id"])
     if own is not None:
         try:
-            progress = weights.parse(own.last)
+            progress = weights.parse(task, own.last)
             if progress.classes != classes:
                 raise weights.Unusable("its classes differ")
             if progress.state.epoch > int(raw["epochs"]):
@@ -63,35 +71,29 @@ def _start(job: Job) -> tuple[weights.Progress, float]:
             job.warnings.append(f"own checkpoint not used: {problem}")
     if raw["init_checkpoint"]:
         try:
-            params = weights.warm(Path(raw["init_checkpoint"]).read_bytes(), classes, seed)
+            former = Path(raw["init_checkpoint"]).read_bytes()
+            params = weights.warm(task, former, classes, seed)
             print("warm start from the former checkpoint", flush=True)
-            return weights.Progress(learn.State(params), classes), learn.WARM_RATE
+            return weights.Progress(task, learn.State(params), classes), learn.WARM_RATE
         except (weights.Unusable, OSError) as problem:
             text = f"former checkpoint not used, training from scratch: {problem}"
             job.warnings.append(text)
             print(text, flush=True)
-    return weights.Progress(learn.State(network.fresh(len(classes), seed)), classes), learn.RATE
+    fresh = learn.State(task.fresh(len(classes), seed))
+    return weights.Progress(task, fresh, classes), learn.RATE
 
 
 def _measure(progress: weights.Progress, shown: list[learn.Picture], loss: float | None) -> bool:
     """Score the state on the validation pictures, add it to the history; True if best so far."""
-    before = max((row["map"] for row in progress.history), default=-1.0)
-    found = network.detect(progress.state.params, np.stack([p.pixels for p in shown]))
-    drawn = [Drawn(p.boxes, p.labels) for p in shown]
-    classes = len(progress.classes)
-    result = score(found, drawn, classes)
-    row = {
-        "epoch": progress.state.epoch,
-        "loss": loss,
-        "map": result.map,
-        "map50": result.map50,
-        "threshold": best_threshold(found, drawn, classes),
-    }
+    task = progress.task
+    before = progress.best() if progress.history else None
+    measured = task.measure(progress.state.params, shown)
+    row = {"epoch": progress.state.epoch, "loss": loss, **measured}
     progress.history.append(row)
     words = "before training" if loss is None else f"loss {loss:.4f}"
-    score_words = f"mAP {row['map']:.4f} mAP50 {row['map50']:.4f}"
-    print(f"epoch {row['epoch']}: {words} {score_words}", flush=True)
-    return result.map > before
+    scores = " ".join(f"{name} {row[name]:.4f}" for name in task.SCORES)
+    print(f"epoch {row['epoch']}: {words} {scores}", flush=True)
+    return before is None or task.rank(row) > task.rank(before)
 
 
 def _keep(job: Job, progress: weights.Progress, is_best: bool) -> None:
@@ -104,7 +106,7 @@ def _keep(job: Job, progress: weights.Progress, is_best: bool) -> None:
         content if is_best else None,
         progress.state.epoch,
         best["epoch"],
-        best["map"],
+        best[job.task.SCORES[0]],
     )
 
 
@@ -130,7 +132,7 @@ def train(job: Job) -> dict[str, Any]:
     out_of_time = False
     while progress.state.epoch < epochs:
         loss = learn.run_epoch(
-            progress.state, learned, len(job.classes), int(raw["seed"]), epochs, rate, in_time
+            job.task, progress.state, learned, int(raw["seed"]), epochs, rate, in_time
         )
         if loss is None:
             out_of_time = True
@@ -142,7 +144,7 @@ def train(job: Job) -> dict[str, Any]:
         raise Refused(5, "the time was up before the first epoch was finished")
     best = progress.best()
     return {
-        "metrics": {"map": best["map"], "map50": best["map50"], "history": progress.history},
+        "metrics": {**{name: best[name] for name in job.task.SCORES}, "history": progress.history},
         "epochs_done": progress.history[-1]["epoch"],
         "best_epoch": best["epoch"],
         "out_of_time": out_of_time,
@@ -154,13 +156,13 @@ def export(job: Job) -> dict[str, Any]:
     from . import export as graph
 
     try:
-        progress = weights.parse(Path(job.raw["checkpoint"]).read_bytes())
+        progress = weights.parse(job.task, Path(job.raw["checkpoint"]).read_bytes())
     except (weights.Unusable, OSError) as problem:
         raise Refused(4, f"the checkpoint cannot be exported: {problem}") from None
     if progress.classes != job.classes:
         raise Refused(4, "the checkpoint has other classes")
     threshold = progress.history[-1]["threshold"]
-    graph.write(progress.state.params, progress.classes, threshold, job.out)
+    graph.write(job.raw["task"], progress.state.params, progress.classes, threshold, job.out)
     return {
         "ir": {
             "xml": "model.xml",

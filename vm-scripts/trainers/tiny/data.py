@@ -1,4 +1,4 @@
-"""Pictures for the tiny detector: read, resized exactly as the exported graph does it."""
+"""Pictures for the tiny network: read, resized exactly as the exported graph does it."""
 
 from __future__ import annotations
 

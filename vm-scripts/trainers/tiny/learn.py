@@ -1,19 +1,20 @@
-"""How the tiny detector learns: targets, loss, gradients, Adam, one epoch. Pure but for the clock.
+"""How the tiny network learns: views of a picture, Adam, one epoch. Pure but for the clock.
 
-An epoch shows each picture ``VIEWS`` times, each time mirrored or shifted at random. All
-randomness of an epoch comes from (seed, epoch) alone, so that a run continued at an epoch makes
-the same numbers as one that was never interrupted.
+An epoch shows each picture ``VIEWS`` times, each time shifted at random, mirrored and tinted where
+that is good for the task. All randomness of an epoch comes from (seed, epoch) alone, so that a run
+continued at an epoch makes the same numbers as one that was never interrupted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from . import network
-from .network import FIXED_HEAD, GRID, PATCH, SIZE, Array, Params
+from .network import SIZE, Array, Params
 
 VIEWS = 3
 BATCH = 8
@@ -25,7 +26,10 @@ MAX_SHIFT = 8
 
 @dataclass
 class Picture:
-    """One training picture: pixels [96, 96, 3] 0..255, boxes [n, 4] in its pixels, labels [n]."""
+    """One training picture: pixels [96, 96, 3] 0..255, boxes [n, 4] in its pixels, labels [m].
+
+    Detection has a label for each box; classification has one label and no box.
+    """
 
     pixels: Array
     boxes: Array
@@ -48,84 +52,42 @@ class State:
             self.second.setdefault(name, np.zeros_like(value))
 
 
-def varied(picture: Picture, random: np.random.Generator) -> Picture:
-    """The picture mirrored and shifted at random; boxes follow, those shifted out are dropped."""
-    pixels, boxes = picture.pixels, picture.boxes.copy()
-    if random.random() < 0.5:
+class Goal(Protocol):
+    """What ``run_epoch`` asks of a task.
+
+    ``MIRRORED``: views may be mirrored; ``TINT``: how far a view's colours may be off (0..255).
+    """
+
+    MIRRORED: bool
+    TINT: float
+
+    def loss(self, head: Array, pictures: list[Picture]) -> tuple[float, Array]:
+        """The loss of head values [n, 16, 16, values] and its gradient."""
+
+
+def varied(picture: Picture, goal: Goal, random: np.random.Generator) -> Picture:
+    """A view of the picture, changed at random as ``goal`` allows; boxes follow, those shifted out
+    are dropped."""
+    pixels, boxes, labels = picture.pixels, picture.boxes.copy(), picture.labels
+    if goal.MIRRORED and random.random() < 0.5:
         pixels = pixels[:, ::-1]
         boxes[:, [0, 2]] = SIZE - boxes[:, [2, 0]]
-    if random.random() < 0.5:
+    if goal.MIRRORED and random.random() < 0.5:
         pixels = pixels[::-1]
         boxes[:, [1, 3]] = SIZE - boxes[:, [3, 1]]
     dy, dx = (int(v) for v in random.integers(-MAX_SHIFT, MAX_SHIFT + 1, 2))
     rows = np.clip(np.arange(SIZE) - dy, 0, SIZE - 1)
     columns = np.clip(np.arange(SIZE) - dx, 0, SIZE - 1)
     pixels = pixels[rows][:, columns]
-    boxes = np.clip(boxes + np.array([dx, dy, dx, dy], np.float32), 0, SIZE)
-    keep = (boxes[:, 2] - boxes[:, 0] > 1) & (boxes[:, 3] - boxes[:, 1] > 1)
-    return Picture(pixels, boxes[keep], picture.labels[keep])
-
-
-def targets(pictures: list[Picture], classes: int) -> tuple[Array, Array, Array, Array]:
-    """What each cell should say.
-
-    Returns objectness [n, 16, 16] (1 in the middle of a box, falling to its edge), weights of box
-    and class [n, 16, 16], boxes [n, 16, 16, 4] and one-hot classes [n, 16, 16, classes].
-    """
-    count = len(pictures)
-    objects = np.zeros((count, GRID, GRID), np.float32)
-    weights = np.zeros((count, GRID, GRID), np.float32)
-    boxes = np.zeros((count, GRID, GRID, 4), np.float32)
-    labels = np.zeros((count, GRID, GRID, classes), np.float32)
-    middles = (np.arange(GRID, dtype=np.float32) + 0.5) * PATCH
-    for row, picture in enumerate(pictures):
-        sizes = np.prod(picture.boxes[:, 2:] - picture.boxes[:, :2], axis=1)
-        for index in np.argsort(-sizes, kind="stable"):
-            x1, y1, x2, y2 = picture.boxes[index]
-            cx, cy, w, h = (x1 + x2) / 2, (y1 + y2) / 2, max(x2 - x1, 1.0), max(y2 - y1, 1.0)
-            far = ((middles - cx)[None, :] / max(w, PATCH)) ** 2
-            far = far + ((middles - cy)[:, None] / max(h, PATCH)) ** 2
-            near = np.exp(-far * 8.0).astype(np.float32)
-            inside = near > 0.3
-            column = min(int(cx / PATCH), GRID - 1)
-            line = min(int(cy / PATCH), GRID - 1)
-            inside[line, column] = True
-            near[line, column] = 1.0
-            objects[row] = np.where(inside, near, objects[row])
-            weights[row] = np.where(inside, near, weights[row])
-            ys, xs = np.nonzero(inside)
-            boxes[row, ys, xs, 0] = cx / PATCH - (xs + 0.5)
-            boxes[row, ys, xs, 1] = cy / PATCH - (ys + 0.5)
-            boxes[row, ys, xs, 2] = np.log(w / PATCH)
-            boxes[row, ys, xs, 3] = np.log(h / PATCH)
-            labels[row, ys, xs] = 0
-            labels[row, ys, xs, picture.labels[index]] = 1
-    return objects, weights, boxes, labels
-
-
-def loss(head: Array, wanted: tuple[Array, Array, Array, Array]) -> tuple[float, Array]:
-    """The loss of head values [n, 16, 16, 5 + c] and its gradient."""
-    objects, weights, boxes, labels = wanted
-    gradient = np.zeros_like(head)
-    total = max(float(weights.sum()), 1.0)
-    chance = network.sigmoid(head[..., 0])
-    clipped = np.clip(chance, 1e-6, 1 - 1e-6)
-    entropy = -(objects * np.log(clipped) + (1 - objects) * np.log(1 - clipped))
-    value = float(entropy.sum()) / total
-    gradient[..., 0] = (chance - objects) / total
-    width = np.exp(boxes[..., 2:4])
-    scale = np.concatenate([2.0 / np.sqrt(width), 2.0 * np.ones_like(width)], axis=-1)
-    difference = (head[..., 1:FIXED_HEAD] - boxes) * scale
-    size = np.abs(difference)
-    smooth = np.where(size < 0.2, size * size * 2.5, size - 0.1)
-    value += float((smooth.sum(-1) * weights).sum()) / total
-    slope = np.clip(difference * 5.0, -1, 1) * scale
-    gradient[..., 1:FIXED_HEAD] = slope * weights[..., None] / total
-    shares = network.softmax(head[..., FIXED_HEAD:])
-    cross = -(labels * np.log(np.clip(shares, 1e-6, None))).sum(-1)
-    value += float((cross * weights).sum()) / total
-    gradient[..., FIXED_HEAD:] = (shares - labels) * weights[..., None] / total
-    return value, gradient
+    if len(boxes):
+        boxes = np.clip(boxes + np.array([dx, dy, dx, dy], np.float32), 0, SIZE)
+        keep = (boxes[:, 2] - boxes[:, 0] > 1) & (boxes[:, 3] - boxes[:, 1] > 1)
+        boxes, labels = boxes[keep], labels[keep]
+    if goal.TINT:
+        shift = random.uniform(-goal.TINT, goal.TINT, 3).astype(np.float32)
+        contrast = np.float32(1 + random.uniform(-goal.TINT, goal.TINT) / 200)
+        pixels = np.clip(pixels * contrast + shift, 0, 255)
+    return Picture(pixels, boxes, labels)
 
 
 def _adam(state: State, gradients: Params, rate: float) -> None:
@@ -143,9 +105,9 @@ def _adam(state: State, gradients: Params, rate: float) -> None:
 
 
 def run_epoch(
+    goal: Goal,
     state: State,
     pictures: list[Picture],
-    classes: int,
     seed: int,
     epochs: int,
     rate: float,
@@ -162,9 +124,10 @@ def run_epoch(
     for number, start in enumerate(starts):
         if not in_time():
             return None
-        batch = [varied(pictures[index], random) for index in order[start : start + BATCH]]
+        chosen = [pictures[index] for index in order[start : start + BATCH]]
+        batch = [varied(picture, goal, random) for picture in chosen]
         head, trace = network.forward(state.params, np.stack([p.pixels for p in batch]))
-        value, gradient = loss(head, targets(batch, classes))
+        value, gradient = goal.loss(head, batch)
         done = (state.epoch + number / len(starts)) / max(epochs, 1)
         now = rate * min(1.0, (state.step + 1) / 20) * (0.02 + 0.49 * (1 + np.cos(np.pi * done)))
         _adam(state, network.backward(state.params, trace, gradient), now)

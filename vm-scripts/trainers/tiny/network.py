@@ -1,12 +1,12 @@
-"""The tiny detector in numpy: a grid of cells over a 96 x 96 picture.
+"""The tiny network in numpy, the same for every task: a grid of cells over a 96 x 96 picture.
 
 A patch layer (6 x 6 pixels to one cell) makes a 16 x 16 grid; three dilated 3 x 3 layers with a
-shortcut let each cell see most of the picture; a last layer gives each cell an objectness, a class
-and a box. Everything here is float32 and pure: parameters go in, numbers come out, and
-``export.py`` builds the same sums out of OpenVINO operations.
+shortcut let each cell see most of the picture; a last layer, the head, gives each cell some values.
+What they mean is the task's (``detection.py``, ``classification.py``): first those that belong to
+no class, then one per class. Everything here is float32 and pure: parameters go in, numbers come
+out, and ``export.py`` builds the same sums out of OpenVINO operations.
 
-Shapes: pictures [n, 96, 96, 3] RGB 0..255; grid rows [n, 16, 16, channels];
-head channels: 0 objectness, 1..4 box (dx, dy, log w, log h in cells), 5.. one logit per class.
+Shapes: pictures [n, 96, 96, 3] RGB 0..255; grid rows [n, 16, 16, channels].
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from retrain.detection import MAX_FOUND, Found, suppress
 
 Array = NDArray[np.float32]
 Params = dict[str, Array]
@@ -25,14 +24,10 @@ PATCH = 6
 GRID = SIZE // PATCH
 WIDTH = 32
 DILATIONS = (1, 2, 4)
-BOX_LIMIT = 3.5
-IOU_LIMIT = 0.5
-SCORE_FLOOR = 0.01
-FIXED_HEAD = 5
 
 
-def fresh(classes: int, seed: int) -> Params:
-    """New parameters for ``classes`` classes; the same seed gives the same numbers."""
+def fresh(values: int, seed: int) -> Params:
+    """New parameters for a head of ``values`` per cell; the same seed gives the same numbers."""
     random = np.random.default_rng([seed, 7])
 
     def layer(rows: int, columns: int, gain: float = 2.0) -> Array:
@@ -46,9 +41,8 @@ def fresh(classes: int, seed: int) -> Params:
     for number in range(len(DILATIONS)):
         params[f"conv{number}.w"] = layer(9 * WIDTH, WIDTH)
         params[f"conv{number}.b"] = np.zeros(WIDTH, np.float32)
-    params["head.w"] = layer(WIDTH, FIXED_HEAD + classes, 0.1)
-    params["head.b"] = np.zeros(FIXED_HEAD + classes, np.float32)
-    params["head.b"][0] = -3.0
+    params["head.w"] = layer(WIDTH, values, 0.1)
+    params["head.b"] = np.zeros(values, np.float32)
     return params
 
 
@@ -89,7 +83,7 @@ class Trace:
 
 
 def forward(params: Params, pictures: Array) -> tuple[Array, Trace]:
-    """Head values [n, 16, 16, 5 + classes] of pictures [n, 96, 96, 3], and the trace."""
+    """Head values [n, 16, 16, values] of pictures [n, 96, 96, 3], and the trace."""
     patches = _patches(pictures)
     rows = np.maximum(patches @ params["patch.w"] + params["patch.b"], 0)
     trace = Trace(patches, [rows], [], [])
@@ -134,47 +128,3 @@ def softmax(values: Array) -> Array:
     """Softmax over the last axis."""
     powers = np.exp(values - values.max(-1, keepdims=True))
     return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
-
-
-def decode(head: Array) -> tuple[Array, Array]:
-    """Boxes [n, 256, 4] (x1, y1, x2, y2 in pixels of the 96 x 96 picture), scores [n, 256, c]."""
-    count, classes = len(head), head.shape[-1] - FIXED_HEAD
-    cells = head.reshape(count, GRID * GRID, FIXED_HEAD + classes)
-    y, x = np.divmod(np.arange(GRID * GRID, dtype=np.float32), GRID)
-    centre_x = (x + 0.5 + cells[..., 1]) * PATCH
-    centre_y = (y + 0.5 + cells[..., 2]) * PATCH
-    half = np.exp(np.clip(cells[..., 3:5], -BOX_LIMIT, BOX_LIMIT)) * (PATCH / 2)
-    boxes = np.stack(
-        [
-            centre_x - half[..., 0],
-            centre_y - half[..., 1],
-            centre_x + half[..., 0],
-            centre_y + half[..., 1],
-        ],
-        axis=-1,
-    )
-    boxes = np.clip(boxes, 0, SIZE)
-    scores = sigmoid(cells[..., :1]) * softmax(cells[..., FIXED_HEAD:])
-    return boxes.astype(np.float32), scores.astype(np.float32)
-
-
-def detect(params: Params, pictures: Array) -> list[Found]:
-    """Detections per picture, boxes in pixels of the 96 x 96 picture, best first, at most 100."""
-    results: list[Found] = []
-    for start in range(0, len(pictures), 32):
-        head, _ = forward(params, pictures[start : start + 32])
-        for boxes, scores in zip(*decode(head), strict=True):
-            results.append(_select(boxes, scores))
-    return results
-
-
-def _select(boxes: Array, scores: Array) -> Found:
-    picked: list[tuple[int, int]] = []
-    for label in range(scores.shape[1]):
-        above = np.flatnonzero(scores[:, label] > SCORE_FLOOR)
-        kept = suppress(boxes[above], scores[above, label], IOU_LIMIT, MAX_FOUND)
-        picked += [(int(above[index]), label) for index in kept]
-    picked.sort(key=lambda pair: -scores[pair])
-    rows = np.array([pair[0] for pair in picked[:MAX_FOUND]], int)
-    labels = np.array([pair[1] for pair in picked[:MAX_FOUND]], int)
-    return Found(boxes[rows].astype(float), scores[rows, labels].astype(float), labels)

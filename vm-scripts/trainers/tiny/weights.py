@@ -15,11 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from . import network
 from .learn import State
-from .network import FIXED_HEAD, Params
-
-ARCHITECTURE = "tiny-1"
+from .network import Params
+from .tasks import Task
 
 
 class Unusable(ValueError):
@@ -30,16 +28,17 @@ class Unusable(ValueError):
 class Progress:
     """Training state with what is known about the epochs so far.
 
-    ``history``: one entry per measured epoch, {"epoch", "loss", "map", "map50", "threshold"}.
+    ``history``: one entry per measured epoch, {"epoch", "loss"} and what the task measures.
     """
 
+    task: Task
     state: State
     classes: list[str]
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def best(self) -> dict[str, Any]:
-        """The first entry of the history with the highest mAP."""
-        return max(self.history, key=lambda row: row["map"])
+        """The best entry of the history, the first of several."""
+        return max(self.history, key=self.task.rank)
 
 
 def dump(progress: Progress) -> bytes:
@@ -47,7 +46,7 @@ def dump(progress: Progress) -> bytes:
     state = progress.state
     meta = {
         "v": 1,
-        "architecture": ARCHITECTURE,
+        "architecture": progress.task.ARCHITECTURE,
         "classes": progress.classes,
         "step": state.step,
         "epoch": state.epoch,
@@ -62,20 +61,20 @@ def dump(progress: Progress) -> bytes:
     return stream.getvalue()
 
 
-def parse(data: bytes) -> Progress:
+def parse(task: Task, data: bytes) -> Progress:
     """The reverse of ``dump``; raises ``Unusable``."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         meta = json.loads(arrays.pop("meta").tobytes())
-        if meta.get("architecture") != ARCHITECTURE:
+        if meta.get("architecture") != task.ARCHITECTURE:
             raise Unusable(f"it was made by another trainer ({meta.get('architecture')!r})")
         classes = [str(name) for name in meta["classes"]]
         groups: dict[str, Params] = {"p": {}, "m": {}, "v": {}}
         for name, value in arrays.items():
             prefix, rest = name.split(".", 1)
             groups[prefix][rest] = value
-        wanted = {name: value.shape for name, value in network.fresh(len(classes), 0).items()}
+        wanted = {name: value.shape for name, value in task.fresh(len(classes), 0).items()}
         for values in groups.values():
             found = {name: value.shape for name, value in values.items()}
             if found != wanted or any(v.dtype != np.float32 for v in values.values()):
@@ -83,29 +82,30 @@ def parse(data: bytes) -> Progress:
             if not all(np.isfinite(v).all() for v in values.values()):
                 raise Unusable("it holds numbers that are not finite")
         state = State(groups["p"], groups["m"], groups["v"], int(meta["step"]), int(meta["epoch"]))
-        return Progress(state, classes, list(meta["history"]))
+        return Progress(task, state, classes, list(meta["history"]))
     except Unusable:
         raise
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise Unusable(f"it cannot be read ({type(error).__name__})") from None
 
 
-def warm(data: bytes, classes: list[str], seed: int) -> Params:
+def warm(task: Task, data: bytes, classes: list[str], seed: int) -> Params:
     """Parameters for ``classes`` that start from a former checkpoint; raises ``Unusable``.
 
     Rows of the head are matched by class name; a new class gets fresh ones, a class that is gone
     is left out.
     """
-    former = parse(data)
-    params = network.fresh(len(classes), seed)
+    former = parse(task, data)
+    fixed = task.FIXED_HEAD
+    params = task.fresh(len(classes), seed)
     for name, value in former.state.params.items():
         if not name.startswith("head."):
             params[name] = value
     for kind in ("head.w", "head.b"):
         old = former.state.params[kind]
-        params[kind][..., :FIXED_HEAD] = old[..., :FIXED_HEAD]
+        params[kind][..., :fixed] = old[..., :fixed]
         for place, label in enumerate(classes):
             if label in former.classes:
-                source = FIXED_HEAD + former.classes.index(label)
-                params[kind][..., FIXED_HEAD + place] = old[..., source]
+                source = fixed + former.classes.index(label)
+                params[kind][..., fixed + place] = old[..., source]
     return params

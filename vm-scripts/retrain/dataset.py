@@ -1,0 +1,36 @@
+"""What `check` found in the zip: pictures with their annotations, and the classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture: name as annotated, its file, sha256 of the file, (width, height), annotations.
+
+    ``labels`` index ``Dataset.classes``. Detection: one for each of ``boxes`` (x1, y1, x2, y2 in
+    pixels within the picture). Classification: exactly one, and no box.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    size: tuple[int, int]
+    boxes: list[list[float]]
+    labels: list[int]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All annotated pictures, in the export's order; classes in the job's order."""
+
+    format: str
+    classes: list[str]
+    samples: list[Sample]
+
+    def per_class(self) -> dict[str, int]:
+        """Number of annotations of each class."""
+        labels = [label for sample in self.samples for label in sample.labels]
+        return {name: labels.count(index) for index, name in enumerate(self.classes)}
