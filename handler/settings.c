@@ -198,7 +198,9 @@ static void read_limits(const struct reader *r, struct settings *s)
     s->epochs = whole(r, "EPOCHS", 1, s->epochs_max);
     s->max_jobs = whole(r, "MAX_JOBS", 1, 100);
     s->max_job_minutes = (int32_t)(number(r, "MAX_JOB_HOURS", 0.5, 48) * 60);
-    s->max_minutes = (int32_t)(number(r, "MAX_HOURS", 0.5, s->max_job_minutes / 60.0) * 60);
+    s->max_minutes = (int32_t)(number(r, "MAX_HOURS", 0.5, 48) * 60);
+    if (s->max_minutes > s->max_job_minutes)
+        fault(r, "MAX_HOURS", "must not be above MAX_JOB_HOURS");
     s->upload_wait_s = (int32_t)(number(r, "WAIT_FOR_UPLOAD", 1, 24.0 * 60) * 60);
 }
 

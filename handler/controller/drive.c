@@ -6,7 +6,7 @@
 #define CONFLICTS_MAX 8 /* each means that somebody else moved the job */
 
 /* State is compared byte for byte. */
-_Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 11 * sizeof(int64_t), "struct job_state has padding");
+_Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 12 * sizeof(int64_t), "struct job_state has padding");
 
 /* One pass over a freshly loaded record. ERR_CONFLICT asks for another; what this drive has told by then goes with it, or two drives side
  * by side would tell it in turns. just_made: the record was created by this very call, whose save orders what its state asks for first. */
@@ -34,7 +34,7 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
             return OK;
         rec->state = next.state;
         rec->next_look_s = next.next_look_s;
-        if (moved || !just_made || (act & ACT_TELL) != 0) { /* telling is worth a save: another delivery may be about to */
+        if (moved || !just_made) {
             enum err_code code = w->save(w->ctx, rec, err);
             if (code != OK)
                 return code;

@@ -84,6 +84,14 @@ static enum err_code put_line(const struct storage *s, const char *name, const s
                     l->etag, NULL, err);
 }
 
+/* A drive that was late may have taken the line for a job that another drive had closed, and may have been killed then. */
+static bool is_over(const struct storage *s, const char *job_id)
+{
+    AUTO_RECORD rec = {0};
+
+    return ledger_load(s, job_id, &rec, NULL) == OK && rec.state.machine == MACHINE_CLOSED;
+}
+
 static enum err_code take_line_once(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version,
                                     bool *held, struct err *err)
 {
@@ -98,7 +106,7 @@ static enum err_code take_line_once(const struct storage *s, const char *name, c
     *version = now.version + 1;
     if (str_is(now.job_id, job_id))
         return OK;
-    if (now.job_id[0] != '\0') {
+    if (now.job_id[0] != '\0' && !is_over(s, now.job_id)) {
         *held = true;
         return err_set(err, ERR_CONFLICT, "job %s publishes in line %s now", now.job_id, name);
     }
@@ -125,11 +133,12 @@ static enum err_code free_line_once(const struct storage *s, const char *name, c
     enum err_code code = ledger_line(s, name, &now, err);
 
     if (code != OK || !str_is(now.job_id, job_id))
-        return code;                                              /* not ours (any more): nothing to give back */
-    struct line free_line = published != NULL ? *published : now; /* borrows the class names */
+        return code;                                                    /* not ours (any more): nothing to give back */
+    bool moves = published != NULL && published->version > now.version; /* never back: others may have published since */
+    struct line free_line = moves ? *published : now;                   /* borrows the class names */
     str_copy(free_line.etag, sizeof free_line.etag, now.etag);
     free_line.job_id[0] = '\0';
-    if (published == NULL && now.version == 0)
+    if (!moves && now.version == 0)
         free_line.task[0] = '\0'; /* nothing was ever published: the line is open to any task */
     return put_line(s, name, &free_line, err);
 }

@@ -289,10 +289,15 @@ void machine_delete(const struct errand *e, struct record *rec, struct job_seen 
     }
     seen->group = find_group(arm, rec, group, &foreign, &leaving, &err);
     if (seen->group == YES && !leaving && deployment_is_over(e, arm, rec, group)) {
-        if (arm_group_delete(arm, group, &err) == OK)
+        if (arm_group_delete(arm, group, &err) == OK) {
+            rec->delete_note[0] = '\0';
             log_line(LOG_INFO, "deletion of group %s is requested", group);
-        else
+        } else {
+            char words[120];
+            str_copy(words, sizeof words, err.msg);
+            snprintf(rec->delete_note, sizeof rec->delete_note, "%.96s: %s", err.remote, words);
             log_line(LOG_ERROR, "group %s: deletion refused: %s: %s", group, err.remote, err.msg);
+        }
     } else if (seen->group == UNSEEN)
         log_line(LOG_ERROR, "group %s stays for now: %s", group, err.msg);
 }

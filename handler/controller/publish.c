@@ -175,7 +175,7 @@ static bool is_breaking(const struct line *line, const struct manifest *m)
     return false;
 }
 
-static void write_pointer(const struct errand *e, const struct record *rec, const struct manifest *m, bool breaking, struct str *to)
+static void write_pointer(const struct errand *e, const struct record *rec, const struct manifest *m, struct str *to)
 {
     json_open(to, NULL, '{');
     json_put_int(to, "v", 1);
@@ -187,7 +187,7 @@ static void write_pointer(const struct errand *e, const struct record *rec, cons
     for (int32_t i = 0; i < m->classes_count; i++)
         json_put_text(to, NULL, m->class_name[i]);
     json_close(to, ']');
-    json_put_bool(to, "breaking", breaking);
+    json_put_bool(to, "breaking", rec->breaking != 0);
     json_put_text(to, "manifest_sha256", rec->manifest_sha256);
     json_put_int(to, "published_s", controller_now_s(e->c));
     json_close(to, '}');
@@ -230,7 +230,8 @@ void publish_point(const struct errand *e, struct record *rec, struct job_seen *
     if (code == OK && !there)
         code = ledger_line(&e->c->storage, rec->request.line, &line, &err);
     if (code == OK && !there) {
-        write_pointer(e, rec, &m, is_breaking(&line, &m), &pointer);
+        rec->breaking = is_breaking(&line, &m);
+        write_pointer(e, rec, &m, &pointer);
         code = blob_put(&e->c->storage, CONTAINER_MODEL, name, str_c(&pointer), pointer.len, "application/json",
                         *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag, NULL, &err);
     }

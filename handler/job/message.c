@@ -296,7 +296,8 @@ static void finish(struct reading *r, const char *message_id)
 /* `ネジ：左.zip` may be two fields typed with a Japanese keyboard, or the name of one file: only a look at the share can tell. */
 static void keep_literal(struct message *m, const struct str *text)
 {
-    if (text->len < sizeof m->literal && (strstr(text->p, "：") || strstr(text->p, "，")) && !strchr(text->p, ':') && str_ends_nocase(text->p, ".zip"))
+    if (text->len < sizeof m->literal && (strstr(text->p, "：") || strstr(text->p, "，")) && !strchr(text->p, ':') &&
+        str_ends_nocase(text->p, ".zip"))
         str_copy(m->literal, sizeof m->literal, text->p);
 }
 

@@ -39,7 +39,7 @@ struct message {
     char notes[3][200];                      /* "full-width characters were read as ..." */
     int32_t notes_count;
     char literal[ZIP_MAX]; /* the whole text, when it may also be the name of one file with full-width characters; "" otherwise */
-    char shown[256]; /* the message for people: cut at 80 characters, control characters blank, secrets as *** */
+    char shown[256];       /* the message for people: cut at 80 characters, control characters blank, secrets as *** */
 };
 /* Always fills *m; only memory can fail. message_id gives the default job_id (same Id, same id). */
 enum err_code message_read(const char *bytes, size_t len, const char *message_id, const struct message_defaults *defaults,

@@ -23,6 +23,7 @@ static void add_hours(struct str *to, int32_t minutes)
         str_addf(to, "%d", minutes / 60);
     else
         str_addf(to, "%.1f", minutes / 60.0);
+    str_add(to, minutes == 60 ? " hour" : " hours");
 }
 
 static void add_accepted(const struct record *rec, struct str *to)
@@ -32,7 +33,7 @@ static void add_accepted(const struct record *rec, struct str *to)
     str_addf(to, "Job `%s` is accepted: `%s`, %s, %d epochs on a %s, at most ", r->job_name, r->zip, task_name(r->task), r->epochs,
              r->vm_size);
     add_hours(to, r->max_minutes);
-    str_add(to, " hours once started");
+    str_add(to, " once started");
     if (rec->parent_name[0] != '\0')
         str_addf(to, ", going on from `%s`", rec->parent_name);
     if (r->requested_by[0] != '\0')
@@ -77,7 +78,7 @@ static void add_reason(const struct record *rec, struct str *to)
     case REASON_DEADLINE:
         str_add(to, "it was not done within ");
         add_hours(to, rec->request.max_minutes);
-        str_add(to, " hours (max_hours).");
+        str_add(to, " (max_hours).");
         break;
     case REASON_REPORT:
         str_addf(to, "%s (stage %s, exit code %d)", rec->report.reason, rec->report.stage[0] != '\0' ? rec->report.stage : "unknown",
@@ -85,6 +86,8 @@ static void add_reason(const struct record *rec, struct str *to)
         break;
     case REASON_PUBLISHED:
         str_addf(to, "Published: line `%s`, version %lld.", rec->request.line, (long long)s->version);
+        if (rec->breaking)
+            str_add(to, " Breaking: it lacks a class that the version before had.");
         break;
     case REASON_PUBLISH_WAIT:
         str_add(to, "Not published: storage, or another job in the line, did not let it through within 30 minutes. The files are kept.");
@@ -140,7 +143,13 @@ void notice_text(const struct record *rec, enum job_notice notice, struct str *t
         add_accepted(rec, to);
         break;
     case NOTICE_STARTED:
-        str_addf(to, "Job `%s`: training has started on a %s.", rec->request.job_name, rec->request.vm_size);
+        str_addf(to, "Job `%s`: training has started on a %s; the data is checked first.", rec->request.job_name, rec->request.vm_size);
+        break;
+    case NOTICE_STUCK:
+        str_addf(to, "The machine of job `%s` is still there half an hour after its deletion was ordered, and costs money: ",
+                 rec->request.job_name);
+        str_add(to, rec->delete_note[0] != '\0' ? rec->delete_note : "Azure has not finished deleting its resource group");
+        str_add(to, ". It is tried again every minute.");
         break;
     case NOTICE_RESULT:
         add_result(rec, "```\n", to);

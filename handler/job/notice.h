@@ -6,7 +6,7 @@
 
 #define NOTICE_MAX 6000
 
-/* NOTICE_ACCEPTED, NOTICE_STARTED or NOTICE_RESULT for Slack; NOTICE_RESULT_FILE for train/<zip>.RESULT.txt. */
+/* NOTICE_ACCEPTED, NOTICE_STARTED, NOTICE_RESULT or NOTICE_STUCK for Slack; NOTICE_RESULT_FILE for train/<zip>.RESULT.txt. */
 void notice_text(const struct record *rec, enum job_notice notice, struct str *to);
 /* One line about where a job stands now. */
 void notice_status(const struct record *rec, int64_t now_s, struct str *to);

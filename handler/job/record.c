@@ -50,6 +50,7 @@ static const struct row STATE[] = {
     ROW(INT64, job_state, model_since_s),
     ROW(INT64, job_state, outcome_s),
     ROW(INT64, job_state, zip_whole_s),
+    ROW(INT64, job_state, tell_at_s),
     ROW(INT64, job_state, create_until_s),
     ROWS_END,
 };
@@ -80,6 +81,8 @@ static const struct row FACTS[] = {
     ROW(TEXT, record, refused),
     ROW(TEXT, record, shown),
     ROW(TEXT, record, remark),
+    ROW(TEXT, record, delete_note),
+    ROW(INT64, record, breaking),
     ROW(TEXT, record, corrected),
     ROW(TEXT, record, saved_by),
     ROW(TEXT, record, parent_name),

@@ -28,6 +28,8 @@ struct record {
     int64_t baseline;             /* the line's current version when the machine was ordered; 0: none */
     int64_t place;                /* in the queue, when it waits for a slot; 0: it does not */
     char trouble[480];            /* what refused, failed or did not match, in words for people */
+    char delete_note[240];        /* why the group is still there */
+    int64_t breaking;             /* 1: the published model lacks a class that its line had */
     char vm_id[48];
     struct report report; /* outcome none until there is one */
     char manifest_etag[80], manifest_sha256[65];
@@ -37,7 +39,7 @@ struct record {
     double value;
     int64_t images, images_train, epochs_done;
     char refused[1600], shown[256]; /* of a rejected message: its faults, and itself (cut) */
-    char remark[400];              /* how the message was read, where that is not plain */
+    char remark[400];               /* how the message was read, where that is not plain */
     char corrected[1024];           /* a line to paste: corrected, or to ask for the same once more */
 
     char saved_by[17]; /* new with each save: after a lost reply it tells whose save won */

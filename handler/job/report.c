@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/text.h"
+
 #define DEPTH 8
 
 static enum err_code same_attempt(const struct json *doc, const char *job_id, int32_t attempt, struct err *err)
@@ -31,13 +33,13 @@ enum err_code report_read(const char *text, size_t len, const char *job_id, int3
         out->outcome = OUTCOME_TIMED_OUT;
     str_copy(out->stage, sizeof out->stage, json_get_text(doc, "stage"));
     out->exit_code = (int32_t)json_get_int(doc, "exit_code", -1);
-    str_copy(out->reason, sizeof out->reason, json_get_text(doc, "reason"));
+    text_mask(json_get_text(doc, "reason"), out->reason, sizeof out->reason); /* people read it: links have keys in them */
     AUTO_STR log = STR_MAX(REPORT_LOG_MAX - 1);
     const struct json *lines = json_get(doc, "log");
     for (size_t i = 0; i < json_len(lines); i++) {
         const char *line = json_text(json_at(lines, i));
         char cut[301];
-        str_copy(cut, sizeof cut, line != NULL ? line : "");
+        text_mask(line != NULL ? line : "", cut, sizeof cut);
         if (log.len + strlen(cut) + 1 >= log.max)
             break;
         str_addf(&log, "%s\n", cut);

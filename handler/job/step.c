@@ -93,7 +93,7 @@ static void step_queued(const struct job_terms *t, struct job_next *n, const str
     int64_t waits_since_s = n->state.zip_whole_s > n->state.accepted_s ? n->state.zip_whole_s : n->state.accepted_s;
 
     n->look = LOOK_ZIP;
-    if (seen->zip == YES)
+    if (seen->zip == YES && seen->slot == NO)
         n->state.zip_whole_s = now_s; /* who replaces it while the job waits for a slot gets the whole wait again */
     if (seen->zip == YES && seen->slot == UNSEEN) {
         n->act |= ACT_TAKE_SLOT;
@@ -201,6 +201,8 @@ static void step_deleting(const struct job_terms *t, struct job_next *n, const s
         if (seen->group != NO)
             n->act |= ACT_DELETE;
     }
+    if (seen->group == YES && now_s >= s->machine_since_s + STUCK_S)
+        s->due |= NOTICE_STUCK;
     bool settled = step_model(t, n, seen, now_s);
     if (gone && seen->slot != NO)
         n->act |= ACT_FREE_SLOT;
@@ -211,6 +213,17 @@ static void step_deleting(const struct job_terms *t, struct job_next *n, const s
         s->machine_since_s = now_s;
         n->act |= ACT_FORGET;
     }
+}
+
+/* People are told last, and never before a machine that can be ordered now; by one drive at a time, so that nobody reads it twice. */
+static void tell_people(struct job_next *n, const struct job_state *before, int64_t now_s)
+{
+    bool news = (n->state.due & ~before->due) != 0;
+
+    if (job_untold(&n->state) == 0 || (n->act & (ACT_TAKE_SLOT | ACT_CREATE)) != 0 || (!news && now_s < n->state.tell_at_s))
+        return;
+    n->act |= ACT_TELL;
+    n->state.tell_at_s = now_s + TELL_AGAIN_S;
 }
 
 struct job_next job_step(const struct job_terms *terms, const struct job_state *state, const struct job_seen *seen, int64_t now_s)
@@ -231,13 +244,11 @@ struct job_next job_step(const struct job_terms *terms, const struct job_state *
     case MACHINE_DELETING:
         step_deleting(terms, &n, seen, now_s);
         break;
-    case MACHINE_CLOSED:
-        n.act = ACT_FORGET;
+    case MACHINE_CLOSED: /* another drive closed it: what this one took meanwhile is given back */
+        n.act = ACT_FREE_LINE | ACT_FREE_SLOT | ACT_FORGET;
         break;
     }
-    /* People are told last, and never before a machine that can be ordered now. */
-    if (job_untold(&n.state) != 0 && (n.act & (ACT_TAKE_SLOT | ACT_CREATE)) == 0)
-        n.act |= ACT_TELL;
+    tell_people(&n, state, now_s);
     n.next_look_s = now_s + LOOK_AGAIN_S;
     return n;
 }

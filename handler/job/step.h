@@ -30,7 +30,13 @@ enum job_remedy { REMEDY_NONE, REMEDY_WAIT, REMEDY_NO }; /* what the innermost A
 enum seen { UNSEEN, NO, YES };                           /* UNSEEN: not asked, or no answer; never proof of anything */
 
 /* One bit per notice and channel. */
-enum job_notice { NOTICE_ACCEPTED = 1, NOTICE_STARTED = 2, NOTICE_RESULT = 4, NOTICE_RESULT_FILE = 8 };
+enum job_notice {
+    NOTICE_ACCEPTED = 1,
+    NOTICE_STARTED = 2,
+    NOTICE_RESULT = 4,
+    NOTICE_RESULT_FILE = 8,
+    NOTICE_STUCK = 16 /* still not deleted */
+};
 
 struct job_terms { /* durations in s; fixed at acceptance and saved; later settings do not reach it */
     int32_t upload_wait_s, create_wait_s, silence_s, run_s, run_max_s, publish_wait_s, tell_wait_s;
@@ -46,6 +52,7 @@ struct job_state {
     int64_t accepted_s, started_s, train_until_s, deadline_s, hard_stop_s;
     int64_t machine_since_s, model_since_s, outcome_s;
     int64_t zip_whole_s;    /* when the zip was last seen whole */
+    int64_t tell_at_s;      /* not before: another drive may be telling now */
     int64_t create_until_s; /* until 60 s after it a 404 proves nothing; 0: the deployment has been seen */
 };
 struct job_seen { /* all zero = saw nothing: moves only what the clock alone may move */
@@ -84,6 +91,8 @@ enum job_action { /* bits; idempotent; carried out in this order */
 };
 #define SETTLE_S 60 /* after create_until_s: how long an accepted creation may take to be visible */
 #define LOOK_AGAIN_S 60
+#define TELL_AGAIN_S 60
+#define STUCK_S 1800 /* a deletion that takes longer is told (promise P2) */
 
 struct job_next {
     struct job_state state;

@@ -146,13 +146,13 @@ bool text_has_secret(const char *text)
 
 struct echo {
     char *out;
-    size_t size, used, shown;
+    size_t size, used, shown, most; /* shown, most: characters */
 };
 
 /* Adds one character, or "..." instead if there is no room for more. False after that. */
 static bool echo_put(struct echo *e, const char *piece, size_t len)
 {
-    bool fits = e->shown < ECHO_CHARACTERS && e->used + len + sizeof "..." <= e->size;
+    bool fits = e->shown < e->most && e->used + len + sizeof "..." <= e->size;
     if (!fits) {
         piece = "...";
         len = 3;
@@ -164,9 +164,9 @@ static bool echo_put(struct echo *e, const char *piece, size_t len)
     return fits;
 }
 
-void text_echo(const char *text, char *out, size_t size)
+static void echo(const char *text, size_t most, char *out, size_t size)
 {
-    struct echo e = {.out = out, .size = size};
+    struct echo e = {.out = out, .size = size, .most = most};
     out[0] = '\0';
     uint32_t c = 0;
     for (size_t n = 0, named = 0; (n = text_next(text, &c)) > 0; text += n) {
@@ -186,6 +186,16 @@ void text_echo(const char *text, char *out, size_t size)
         if (!more)
             return;
     }
+}
+
+void text_echo(const char *text, char *out, size_t size)
+{
+    echo(text, ECHO_CHARACTERS, out, size);
+}
+
+void text_mask(const char *text, char *out, size_t size)
+{
+    echo(text, size, out, size);
 }
 
 int text_distance(const char *a, const char *b)

@@ -29,6 +29,7 @@ bool text_fold(char *text, bool digits_only);
 /* text for a sentence: at most 80 characters ("..." after a cut), control characters blank, values of keys, signatures and passwords as
  * ***. */
 void text_echo(const char *text, char *out, size_t size);
+void text_mask(const char *text, char *out, size_t size); /* the same, as long as out has room */
 bool text_has_secret(const char *text);
 /* How many letters must change to make one of the other, case ignored. */
 int text_distance(const char *a, const char *b);

@@ -381,6 +381,32 @@ static void only_safe_addresses(void **state)
     assert_int_equal(http_send(&f.http, &req, &res, &err), ERR_MEMORY);
 }
 
+/* What texts and the log say of a request: never the query, and of an address that is a password only the host. */
+static void told_without_secrets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        bool secret_path;
+        const char *told;
+    } rows[] = {
+        {"https://host/a/b?sig=x", false, "GET https://host/a/b"},
+        {"https://host/a#x", false, "GET https://host/a"},
+        {"https://hooks/services/T/B/x", true, "GET https://hooks"},
+        {"https://hooks:8443/services/T/B/x?y", true, "GET https://hooks:8443"},
+        {"https://hooks?x", true, "GET https://hooks"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO_REQUEST req = {0};
+        AUTO_STR text = STR_MAX(256);
+        http_request_init(&req, "GET", 1000);
+        req.secret_path = rows[i].secret_path;
+        str_add(&req.url, rows[i].url);
+        http_describe(&req, &text);
+        assert_string_equal(str_c(&text), rows[i].told);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(retry_rules),
@@ -391,6 +417,7 @@ int main(void)
                                        cmocka_unit_test(sink_starts_again),
                                        cmocka_unit_test(answers_are_bounded),
                                        cmocka_unit_test(headers),
-                                       cmocka_unit_test(only_safe_addresses)};
+                                       cmocka_unit_test(only_safe_addresses),
+                                       cmocka_unit_test(told_without_secrets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

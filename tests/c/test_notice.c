@@ -72,6 +72,16 @@ static void test_notices(void **state)
         title(&all, ends[i].title);
         notice_text(&rec, NOTICE_RESULT, &all);
     }
+    title(&all, "breaking");
+    end(&rec, OUTCOME_SUCCEEDED, REASON_PUBLISHED);
+    rec.breaking = 1;
+    notice_text(&rec, NOTICE_RESULT, &all);
+    rec.breaking = 0;
+    title(&all, "still not deleted");
+    notice_text(&rec, NOTICE_STUCK, &all);
+    str_copy(rec.delete_note, sizeof rec.delete_note, "ScopeLocked: the scope is locked");
+    title(&all, "locked");
+    notice_text(&rec, NOTICE_STUCK, &all);
     title(&all, "RESULT.txt of a success");
     end(&rec, OUTCOME_SUCCEEDED, REASON_PUBLISHED);
     notice_text(&rec, NOTICE_RESULT_FILE, &all);

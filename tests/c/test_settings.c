@@ -108,7 +108,7 @@ static void test_each_fault(void **state)
         {"MAX_JOBS", "0", "MAX_JOBS"},
         {"MAX_JOBS", "two", "MAX_JOBS"},
         {"MAX_JOBS", "1.5", "whole"},
-        {"MAX_HOURS", "25", "MAX_HOURS"},
+        {"MAX_HOURS", "25", "must not be above MAX_JOB_HOURS"},
         {"MAX_JOB_HOURS", "49", "MAX_JOB_HOURS"},
         {"EPOCHS", "2000", "EPOCHS"},
         {"WAIT_FOR_UPLOAD", "0", "WAIT_FOR_UPLOAD"},

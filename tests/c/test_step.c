@@ -298,6 +298,28 @@ static void test_untold_holds_the_job_for_a_day(void **state)
     assert_int_equal(n.state.untold, NOTICE_RESULT);
 }
 
+static void test_a_deletion_that_takes_half_an_hour_is_told(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
+    assert_false(step(s, (struct job_seen){.group = YES}, T0 + 1799).state.due & NOTICE_STUCK);
+    assert_false(step(s, (struct job_seen){.group = UNSEEN}, T0 + 1800).state.due & NOTICE_STUCK);
+    struct job_next n = step(s, (struct job_seen){.group = YES}, T0 + 1800);
+    assert_true(n.state.due & NOTICE_STUCK);
+    assert_true(n.act & ACT_TELL);
+}
+
+static void test_one_drive_tells_at_a_time(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
+    s.due = NOTICE_RESULT;
+    struct job_next n = step(s, (struct job_seen){.group = YES}, T0 + 1);
+    assert_true(n.act & ACT_TELL);
+    assert_false(step(n.state, (struct job_seen){.group = YES}, T0 + 2).act & ACT_TELL);
+    assert_true(step(n.state, (struct job_seen){.group = YES}, T0 + 1 + TELL_AGAIN_S).act & ACT_TELL);
+}
+
 static void test_slot_is_freed_when_the_machine_is_gone_not_before(void **state)
 {
     (void)state;
@@ -338,7 +360,7 @@ static void test_closed_stays_closed(void **state)
     struct job_next n =
         step(s, (struct job_seen){.zip = YES, .slot = YES, .manifest = YES, .group = YES, .remedy = REMEDY_NO}, T0 + 1000000);
     assert_memory_equal(&n.state, &s, sizeof s);
-    assert_int_equal(n.act, ACT_FORGET);
+    assert_int_equal(n.act, ACT_FREE_LINE | ACT_FREE_SLOT | ACT_FORGET); /* a drive that was late may have taken them */
 }
 
 /* Whatever is seen, in any order: the promises that a single step can break. */
@@ -409,6 +431,8 @@ int main(void)
         cmocka_unit_test(test_broken_and_kept),
         cmocka_unit_test(test_deleted_is_believed_at_404_only),
         cmocka_unit_test(test_untold_holds_the_job_for_a_day),
+        cmocka_unit_test(test_a_deletion_that_takes_half_an_hour_is_told),
+        cmocka_unit_test(test_one_drive_tells_at_a_time),
         cmocka_unit_test(test_slot_is_freed_when_the_machine_is_gone_not_before),
         cmocka_unit_test(test_outcome_is_set_once),
         cmocka_unit_test(test_born_rejected_is_told_and_closed),
