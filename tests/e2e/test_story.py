@@ -6,6 +6,8 @@ import hashlib
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +178,20 @@ def test_the_model_finds_objects_by_model_api_and_by_plain_openvino(
         assert score.precision >= 0.6
 
 
+def test_the_snippet_of_the_readme_runs_as_printed(told: Told, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    code = readme.split("```python\n", 1)[1].split("```", 1)[0]
+    for name in ("model.xml", "model.bin", "labels.json", "sample.png"):
+        (tmp_path / name).write_bytes(told.model(name))
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    expected = json.loads(told.model("manifest.json"))["sample"]["expected"]
+    assert run.returncode == 0, run.stderr
+    for answer in expected:
+        assert answer["label"] in run.stdout
+
+
 def test_the_sample_image_gets_the_expected_answer(told: Told, tmp_path: Path) -> None:
     import numpy as np
     from model_api.models import Model
@@ -222,7 +238,10 @@ def test_slack_was_told_in_order(told: Told) -> None:
     assert set(told.app.slack()) == {accepted, started, result}
     assert accepted.startswith(f"Job `{told.job}` is accepted: `{ZIP}`, detection, 20 epochs")
     assert "on a Standard_D8s_v4, at most 8 hours once started" in accepted
-    assert started == f"Job `{told.job}`: training has started on a Standard_D8s_v4."
+    assert (
+        started
+        == f"Job `{told.job}`: training has started on a Standard_D8s_v4; the data is checked first."
+    )
     value = told.record["value"]
     assert result.startswith(f"Job `{told.job}` has succeeded: map {value:.3f} on ")
     assert re.search(r", after (less than a minute|\d+ min)\. ", result)
