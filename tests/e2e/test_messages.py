@@ -110,7 +110,7 @@ REFUSED: list[tuple[str, list[str], str, str]] = [
     ("no.zip:r6::ok,ng:0:2:1", ["E07"], "whole number from 1 to 1000", "no.zip:r6::ok,ng"),
     ("no.zip:r7:::20:4:1", ["E08"], "2 detection", "no.zip:r7"),
     ("no.zip:r8:::20:3:3", ["E08"], "1 to 2", "no.zip:r8"),
-    ("no.zip:r10:D8s:::1::no-such", ["E05", "E08", "E09"], "`no-such`", "no.zip:r10"),
+    ("no.zip:r10:D8s:::3::no-such", ["E05", "E08", "E09"], "`no-such`", "no.zip:r10"),
     ("no.zip:r9:::20:3:1", ["E08"], "instance_segmentation cannot be trained here", "no.zip:r9"),
     ("no.zip:r11::::::no-such", ["E09"], "`no-such`", "no.zip:r11"),
     ("no.zip:a:b:c:d:e:f:g:h", ["E12"], "9 fields, at most 8", ""),
