@@ -332,8 +332,7 @@ def test_slack_that_is_down_holds_nothing_up(cloud: LocalCloud, zip_bytes: bytes
     assert texts_about(app, "deaf") == []
     assert "has succeeded" in result_text(app, "deaf.zip")
     cloud.faults.remove(fault)
-    turn(cloud)
-    assert is_closed(app, "deaf")
+    turn_until(cloud, lambda: is_closed(app, "deaf"))
     told = [text.split(" ", 2)[2] for text in texts_about(app, "deaf")]
     assert told[0].startswith("is accepted")
     assert told[-1].startswith("has succeeded")

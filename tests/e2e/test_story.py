@@ -238,10 +238,8 @@ def test_slack_was_told_in_order(told: Told) -> None:
     assert set(told.app.slack()) == {accepted, started, result}
     assert accepted.startswith(f"Job `{told.job}` is accepted: `{ZIP}`, detection, 20 epochs")
     assert "on a Standard_D8s_v4, at most 8 hours once started" in accepted
-    assert (
-        started
-        == f"Job `{told.job}`: training has started on a Standard_D8s_v4; the data is checked first."
-    )
+    begun = "training has started on a Standard_D8s_v4; the data is checked first."
+    assert started == f"Job `{told.job}`: {begun}"
     value = told.record["value"]
     assert result.startswith(f"Job `{told.job}` has succeeded: map {value:.3f} on ")
     assert re.search(r", after (less than a minute|\d+ min)\. ", result)
