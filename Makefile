@@ -10,7 +10,7 @@ SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CM
 	tests/c -type f -not -name '*.pyc' 2>/dev/null)
 SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
 
-.PHONY: help setup build dist demo test layers lint sanitize fuzz bench format lock clean
+.PHONY: help setup build dist demo test layers lint sanitize fuzz mutants bench size format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ setup: .cache/debian-packages node_modules/.made .venv/.made ## install what bui
 
 build: build/release/.built ## compile the handler and its tests
 
-dist: dist/.made ## make the function app root in dist/
+dist: dist/vm-scripts.sha256 ## make the function app root in dist/
 
 demo: dist setup ## run the whole loop on this machine and print it as a story (KEEP=1: leave it on)
 	@$(PYTHON) -m local demo $(if $(KEEP),--keep)
@@ -51,6 +51,12 @@ fuzz: setup .cache/debian-packages-check ## fuzz everything that comes from outs
 
 bench: dist setup .cache/debian-packages-bench ## speed and memory beside a Go and a Node handler
 	@$(PYTHON) tests/bench/bench.py
+
+size: dist setup ## lines, binary, memory and requests beside the kept ones (UPDATE_GOLDEN=1 keeps these)
+	@$(PYTHON) tools/size.py
+
+mutants: setup ## break the product on purpose; a named test must notice (ONLY="name name": some)
+	@$(PYTHON) tools/mutants.py $(ONLY)
 
 format: setup .cache/debian-packages-check ## put C and Python into shape
 	@clang-format -i $$(find handler tests/c tests/fuzz -name '*.[ch]')
@@ -89,7 +95,7 @@ build/release/.built: $(SOURCES) | .cache/debian-packages
 	@cmake --build --preset release -- --quiet
 	@touch $@
 
-dist/.made: build/release/.built .venv/.made
+dist/vm-scripts.sha256: build/release/.built .venv/.made
 	@rm -rf dist
 	@cmake --install build/release --prefix dist >/dev/null
 	@touch $@

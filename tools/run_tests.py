@@ -1,7 +1,8 @@
 """Runs all test runners one after the other and closes with one count over all of them.
 
-Usage: run_tests.py [NAME...]: only the named ones of c, layers, lint, protocol, vm, local, e2e.
-Exit code 1 when anything failed, was skipped or could not run.
+Usage: run_tests.py [NAME...]: only the named ones of c, layers, lint, sanitize, protocol, vm,
+local, e2e, dist. Exit code 1 when anything failed or could not run. A skipped test is a failure,
+unless it is one of MAY_SKIP.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTEST = ("protocol", "vm", "local", "e2e")
+MAKE = ("lint", "sanitize")
+PYTEST = ("protocol", "vm", "local", "e2e", "dist")
+MAY_SKIP = {
+    # Azure's descriptions may not be copied into the project; cloud-init is not everywhere.
+    ("test_openapi", "test_every_call_and_answer_is_as_the_openapi_files_say"),
+    ("test_openapi", "test_the_check_sees_what_is_wrong"),
+    ("test_openapi", "test_every_template_has_only_what_azure_knows"),
+    ("test_openapi", "test_every_custom_data_is_good_cloud_config"),
+    # A bare Debian can be made and entered by root alone.
+    ("test_package", "test_it_runs_in_a_bare_debian_as_an_ordinary_user"),
+}
+"""File and name of the tests that may be skipped; each says why when it is."""
 CTEST = re.compile(r"(\d+) tests? failed out of (\d+)")
 
 
@@ -30,6 +42,10 @@ class Count:
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+
+
+def words(count: Count) -> str:
+    return f"{count.passed} passed, {count.failed} failed, {count.skipped} skipped"
 
 
 def run(command: list[str]) -> tuple[int, str]:
@@ -59,6 +75,14 @@ def ctest() -> Count:
     return Count(total - failed, max(failed, int(code != 0)))
 
 
+def skip(case: ElementTree.Element, reason: str) -> Count:
+    """Print why a test was skipped, and count it."""
+    file, name = case.get("classname", "").rpartition(".")[2], case.get("name", "")
+    allowed = (file, name) in MAY_SKIP
+    print(f"skipped{'' if allowed else ', which is a failure'}: {file}::{name}: {reason}")
+    return Count(skipped=1) if allowed else Count(failed=1)
+
+
 def pytest(name: str) -> Count:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -68,11 +92,11 @@ def pytest(name: str) -> Count:
             return Count(failed=1)
         count = Count()
         for case in ElementTree.parse(report).iter("testcase"):
-            kinds = {child.tag for child in case}
-            if kinds & {"failure", "error"}:
+            kinds = {child.tag: child for child in case}
+            if {"failure", "error"} & set(kinds):
                 count.failed += 1
             elif "skipped" in kinds:
-                count.skipped += 1
+                count.add(skip(case, kinds["skipped"].get("message") or "no reason"))
             else:
                 count.passed += 1
         count.failed = max(count.failed, int(code != 0))
@@ -83,7 +107,10 @@ def main(names: list[str]) -> int:
     runners = {
         "c": ctest,
         "layers": lambda: simple([sys.executable, "tools/layers.py"]),
-        "lint": lambda: simple(["make", "--no-print-directory", "lint"]),
+        **{
+            name: (lambda name=name: simple(["make", "--no-print-directory", name]))
+            for name in MAKE
+        },
         **{name: (lambda name=name: pytest(name)) for name in PYTEST},
     }
     unknown = [name for name in names if name not in runners]
@@ -97,10 +124,9 @@ def main(names: list[str]) -> int:
         count = runners[name]()
         total.add(count)
         seconds = time.monotonic() - began
-        print(f"== {name}: {count.passed} passed, {count.failed} failed, {seconds:.0f} s\n")
-    skipped = f" ({total.skipped} skipped, which counts as a failure)" if total.skipped else ""
-    print(f"{total.passed} passed, {total.failed + total.skipped} failed{skipped}")
-    return 1 if total.failed or total.skipped else 0
+        print(f"== {name}: {words(count)}, {seconds:.0f} s\n")
+    print(words(total))
+    return 1 if total.failed else 0
 
 
 if __name__ == "__main__":

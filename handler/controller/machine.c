@@ -169,8 +169,8 @@ static bool too_late(const struct errand *e, const struct record *rec)
     return controller_now_s(e->c) >= rec->state.create_until_s;
 }
 
-/* *made: it was not there before. ERR_CONFLICT with remote "foreign": the name is somebody else's. */
-static enum err_code ensure_group(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group, bool *made,
+/* ERR_CONFLICT with remote "foreign": the name is somebody else's. */
+static enum err_code ensure_group(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
                                   struct err *err)
 {
     struct arm_group want = {0};
@@ -195,18 +195,17 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
         return err_set(err, ERR_UNREACHABLE, "no time left in this call");
     str_copy(want.location, sizeof want.location, rec->location);
     template_tags(rec, &want);
-    *made = true;
     return arm_group_put(arm, group, &want, err);
 }
 
-/* group_made: so there is nothing to adopt. *seen: a GET has shown it. A PUT that was accepted is not yet seen: ARM's reads may lag behind,
+/* *seen: a GET has shown it. A PUT that was accepted is not yet seen: ARM's reads may lag behind,
  * and a 404 must not pass for proof. */
 static enum err_code ensure_deployment(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
-                                       bool group_made, bool *seen, struct err *err)
+                                       bool *seen, struct err *err)
 {
     struct arm_deployment there;
     AUTO_STR custom_data = STR_MAX(CUSTOM_DATA_MAX), body = STR_MAX(BODY_MAX);
-    enum err_code code = group_made ? ERR_ABSENT : arm_deployment_get(arm, group, DEPLOYMENT_NAME, &there, err);
+    enum err_code code = arm_deployment_get(arm, group, DEPLOYMENT_NAME, &there, err);
 
     *seen = code == OK;
     if (code != ERR_ABSENT)
@@ -226,16 +225,16 @@ void machine_create(const struct errand *e, struct record *rec, struct job_seen 
     const struct arm *arm;
     struct err err = {0};
     char group[GROUP_MAX];
-    bool made = false, there = false;
+    bool there = false;
 
     controller_group(rec, group);
     enum err_code code = controller_arm(e->c, &arm, &err);
     if (code == OK)
         code = prepare_storage(e, rec, &err);
     if (code == OK)
-        code = ensure_group(e, arm, rec, group, &made, &err);
+        code = ensure_group(e, arm, rec, group, &err);
     if (code == OK)
-        code = ensure_deployment(e, arm, rec, group, made, &there, &err);
+        code = ensure_deployment(e, arm, rec, group, &there, &err);
     if (there)
         seen->deployment = YES;
     if (code == OK)

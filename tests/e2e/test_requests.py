@@ -1,0 +1,133 @@
+"""The HTTP requests of the happy path, in their order, as tests/golden/requests.txt keeps them.
+
+A new round trip shows in the diff of that file. UPDATE_GOLDEN=1 writes it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from local.cloud import LocalCloud
+from local.host import Options
+from local.paths import ROOT
+from local.recorder import Exchange
+from local.service import OUTSIDE
+from tests.e2e.conftest import hasten
+from tests.e2e.helpers import deliver, group_of, machine, ring, state, wait_for
+from tests.e2e.quick import QuickVm
+
+GOLDEN = ROOT / "tests" / "golden" / "requests.txt"
+TELLING = {"comp", "restype", "prefix", "$expand"}
+"""Parameters that say which operation a request is."""
+
+
+@dataclass
+class Part:
+    """One invocation of the handler: what it was for, and its requests in order."""
+
+    title: str
+    requests: list[Exchange] = field(default_factory=list)
+
+
+def from_handler(e: Exchange) -> bool:
+    """Not a person's request, and not a machine's, which come with a grant."""
+    agent = next((value for name, value in e.request_headers if name.lower() == "user-agent"), "")
+    return e.service not in ("vm", "imds") and OUTSIDE not in agent and "sig=" not in e.url
+
+
+def happy_path(cloud: LocalCloud, zip_bytes: bytes, job: str) -> list[Part]:
+    """Take one job from the message to its end, one invocation after the other."""
+    app, parts, seen = cloud.app, [], len(cloud.recorder.exchanges)
+    vm = cloud.vms.work = QuickVm(hold=threading.Event(), bell=False)
+    app.put_zip(f"{job}.zip", zip_bytes)
+
+    def note(title: str) -> None:
+        nonlocal seen
+        fresh, seen = cloud.recorder.exchanges[seen:], len(cloud.recorder.exchanges)
+        parts.append(Part(title, [e for e in fresh if from_handler(e)]))
+
+    def deployed() -> bool:
+        mine = [vm for vm in cloud.arm.vms() if slug in str(vm.resource["id"])]
+        return bool(mine) and mine[0].state == "Succeeded"
+
+    deliver(app, f"{job}.zip:{job}")
+    note("js-queue-items: the message, until the machine is ordered and people are told")
+    record = app.record(job)
+    assert record is not None
+    slug = record["slug"]
+    wait_for(lambda: vm.jobs and deployed(), what="the machine is at work")
+    cloud.clock.advance(60)
+    app.watch()
+    note("job-watch: the machine has begun")
+    assert machine(app, job) == "running"
+    cloud.clock.advance(60)
+    app.watch()
+    note("job-watch: it works, and nothing is new")
+    assert vm.hold is not None
+    vm.hold.set()
+    report = f"out/{job}/1/report.json"
+    wait_for(lambda: app.blob("job-files", report), what="the report")
+    ring(app, f'{{"v":1,"job_id":"{job}","attempt":1}}')
+    note("delete-resources: it is done; deletion, publishing, people are told")
+    assert state(app, job)["outcome"] == "succeeded"
+    wait_for(lambda: group_of(record) not in cloud.arm.groups(), what="the group is gone")
+    cloud.clock.advance(60)
+    app.watch()
+    note("job-watch: the group is gone, the job is closed")
+    assert machine(app, job) == "closed"
+    assert app.markers() == []
+    return parts
+
+
+def word(cloud: LocalCloud, job: str, slug: str, e: Exchange) -> str:
+    """A request as one line, with words in the place of ids."""
+    address = urllib.parse.urlsplit(e.url)
+    path = urllib.parse.unquote(address.path)
+    if e.service == "slack":
+        path = "/HOOK"
+    for value, name in (
+        (cloud.app.account, "ACCOUNT"),
+        (cloud.arm.subscription, "SUBSCRIPTION"),
+        (cloud.principal.tenant, "TENANT"),
+        (f"train-rg-{slug}-1", "GROUP"),
+        (job, "JOB"),
+    ):
+        path = path.replace(value, name)
+    path = re.sub(r"[0-9a-f]{64}", "SHA256", path)
+    path = re.sub(r"JOB-[0-9a-f]{8}\b", "DEFAULT_JOB", path)
+    query = urllib.parse.parse_qsl(address.query, keep_blank_values=True)
+    telling = "&".join(f"{name}={value}" for name, value in query if name in TELLING)
+    return f"{e.service:8} {e.method:6} {path}{'?' if telling else ''}{telling}"
+
+
+@pytest.fixture(scope="module")
+def own(dist: Path) -> Iterator[LocalCloud]:
+    """A cloud whose host fetches no messages: nothing runs but what the test starts."""
+    with LocalCloud(dist=dist, options=Options(queues=False)) as cloud:
+        yield hasten(cloud)
+
+
+def test_the_requests_of_the_happy_path_are_those_that_were_kept(
+    own: LocalCloud, zip_bytes: bytes
+) -> None:
+    lines = ["# Rewritten by UPDATE_GOLDEN=1: tests/e2e/test_requests.py", ""]
+    for job, which in (("happy-1", "the first job of a process"), ("happy-2", "a later job")):
+        parts = happy_path(own, zip_bytes, job)
+        record = own.app.record(job)
+        assert record is not None
+        for part in parts[:1] if job == "happy-1" else parts:
+            count = len(part.requests)
+            lines += [f"## {which}; {part.title} ({count} requests)"]
+            lines += [word(own, job, record["slug"], e) for e in part.requests] + [""]
+    text = "\n".join(lines)
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text.splitlines() == GOLDEN.read_text(encoding="utf-8").splitlines()
