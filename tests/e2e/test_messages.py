@@ -21,7 +21,6 @@ from tests.e2e.helpers import (
     run_until_closed,
     state,
     texts_about,
-    turn,
     turn_until,
     wait_for,
 )
