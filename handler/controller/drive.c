@@ -73,6 +73,7 @@ enum err_code drive(const struct job_world *world, const char *job_id, struct er
             code = drive_loaded(world, &rec, false, &told, err);
         if (code != ERR_CONFLICT)
             return code;
+        world->pause(world->ctx, conflicts + 1);
     }
     return err_set(err, ERR_CONFLICT, "job %s: others kept changing it", job_id);
 }

@@ -7,11 +7,20 @@
 #include "controller/tell.h"
 #include "controller/traces.h"
 
+#define PAUSE_MS 20 /* doubled with each conflict */
+
 static int64_t world_now_s(void *ctx)
 {
     const struct errand *e = ctx;
 
     return controller_now_s(e->c);
+}
+
+static void world_pause(void *ctx, int conflicts)
+{
+    const struct clock *clock = ((const struct errand *)ctx)->c->clock;
+
+    clock_sleep_ms(clock, clock->random(clock->ctx) % (uint32_t)(PAUSE_MS << conflicts));
 }
 
 static enum err_code world_load(void *ctx, const char *job_id, struct record *rec, struct err *err)
@@ -122,6 +131,7 @@ struct job_world world_of(const struct errand *e)
     return (struct job_world){
         .ctx = (void *)(uintptr_t)e,
         .now_s = world_now_s,
+        .pause = world_pause,
         .until_s = e->until_s,
         .load = world_load,
         .save = world_save,

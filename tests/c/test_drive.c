@@ -9,6 +9,7 @@ struct world {
     char order[4096]; /* what happened, in order */
     int conflicts;    /* saves that still meet somebody else's */
     int fail_load;
+    int paused;
     struct job_seen shows;  /* what looks bring */
     struct job_seen brings; /* what acts bring, by action */
     uint32_t acts;          /* every action that was carried out */
@@ -23,6 +24,11 @@ static void note(struct world *w, const char *what, uint32_t bits)
 static int64_t now_s(void *ctx)
 {
     return ((struct world *)ctx)->now_s;
+}
+
+static void no_pause(void *ctx, int conflicts)
+{
+    ((struct world *)ctx)->paused += conflicts;
 }
 
 static enum err_code load(void *ctx, const char *job_id, struct record *rec, struct err *err)
@@ -101,7 +107,8 @@ static struct world fresh(struct job_state s)
 static enum err_code go(struct world *w, const char *job_id)
 {
     struct err err = {0};
-    struct job_world world = {.ctx = w, .now_s = now_s, .until_s = w->now_s + 120, .load = load, .save = save, .look = look, .act = act};
+    struct job_world world = {
+        .ctx = w, .now_s = now_s, .pause = no_pause, .until_s = w->now_s + 120, .load = load, .save = save, .look = look, .act = act};
     return drive(&world, job_id, &err);
 }
 
@@ -128,7 +135,8 @@ static void test_a_job_just_made_is_neither_loaded_nor_saved_before_its_first_ac
     w.brings = (struct job_seen){.slot = YES};
     struct record rec = w.saved;
     struct err err = {0};
-    struct job_world world = {.ctx = &w, .now_s = now_s, .until_s = w.now_s + 120, .load = load, .save = save, .look = look, .act = act};
+    struct job_world world = {
+        .ctx = &w, .now_s = now_s, .pause = no_pause, .until_s = w.now_s + 120, .load = load, .save = save, .look = look, .act = act};
     w.fail_load = 1;
     assert_int_equal(drive_new(&world, &rec, &err), OK);
     assert_string_equal(w.order, "look1 act1 save1 act2 save1 act400 save1");
@@ -153,6 +161,7 @@ static void test_who_loses_loads_again(void **state)
     w.conflicts = 2;
     assert_int_equal(go(&w, "j1"), OK);
     assert_string_equal(w.order, "look1 conflict0 look1 conflict0 look1 save0 act400 save0");
+    assert_int_equal(w.paused, 1 + 2);
 }
 
 static void test_a_finished_job_is_published_and_told_in_one_drive(void **state)

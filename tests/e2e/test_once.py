@@ -111,6 +111,7 @@ def test_many_refusals_at_once_are_one_answer(cloud: LocalCloud) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(bring, range(AT_ONCE)))
     (job,) = set(records(app)) - before
+    run_until_closed(cloud, job)
     assert state(app, job)["outcome"] == "rejected"
     assert len(set(texts_about(app, job))) == 1
     assert app.record("many-bad") is None
