@@ -42,13 +42,15 @@ static void start_in_group(const struct arm *a, const char *method, const char *
     str_add(&req->url, tail);
 }
 
-/* 404 has many meanings: only the code of the very thing that was asked for proves that it is not there; that its group is not does so too. */
+/* 404 has many meanings: only the code of the very thing that was asked for proves that it is not there; that its group is not does so too.
+ */
 static bool says_absent(const char *code, const char *thing)
 {
     return str_is_nocase(code, NO_GROUP) || str_is_nocase(code, thing);
 }
 
-static enum err_code explain(const struct http_request *req, const struct http_response *res, const char *thing, enum err_code code, struct err *err)
+static enum err_code explain(const struct http_request *req, const struct http_response *res, const char *thing, enum err_code code,
+                             struct err *err)
 {
     struct arm_error found;
     arm_error_read(res->body.p ? res->body.p : "", res->body.len, &found);

@@ -39,6 +39,7 @@ static void read_info(const struct http_response *res, struct blob_info *info)
     (void)date_parse_http(http_get(h, "last-modified"), &info->modified_s);
     str_copy(info->meta_job, sizeof info->meta_job, http_get(h, "x-ms-meta-job"));
     str_copy(info->meta_version, sizeof info->meta_version, http_get(h, "x-ms-meta-version"));
+    str_copy(info->encoding, sizeof info->encoding, http_get(h, "content-encoding"));
     str_copy(info->copy_status, sizeof info->copy_status, http_get(h, "x-ms-copy-status"));
 }
 

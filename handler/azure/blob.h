@@ -11,6 +11,7 @@ struct blob_info {
     char etag[ETAG_MAX];
     int64_t size, modified_s;
     char meta_job[96], meta_version[24]; /* x-ms-meta-job, x-ms-meta-version */
+    char encoding[32];                   /* Content-Encoding; "" as it should be */
     char copy_status[16];                /* success, pending, failed, aborted or "" */
 };
 /* Whole blob into body (body->max bounds it). info may be NULL. */

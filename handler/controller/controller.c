@@ -2,16 +2,17 @@
 
 #include <stdio.h>
 
-enum err_code controller_arm(struct controller *c, const struct arm **ret, struct err *err)
+enum err_code controller_arm(struct controller *c, const struct record *rec, struct arm *ret, struct err *err)
 {
     enum err_code code = OK;
 
     pthread_mutex_lock(&c->lock);
-    if (c->arm.subscription[0] == '\0')
+    if (rec->subscription[0] == '\0' && c->arm.subscription[0] == '\0')
         code = arm_only_subscription(&c->arm, c->arm.subscription, err);
+    *ret = c->arm;
     pthread_mutex_unlock(&c->lock);
-    if (code == OK)
-        *ret = &c->arm;
+    if (rec->subscription[0] != '\0')
+        str_copy(ret->subscription, sizeof ret->subscription, rec->subscription);
     return code;
 }
 

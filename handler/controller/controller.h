@@ -30,8 +30,8 @@ struct errand {
     int64_t until_s;
 };
 
-/* ARM with its subscription known. */
-enum err_code controller_arm(struct controller *c, const struct arm **ret, struct err *err) MUST_CHECK;
+/* ARM as the job's machine was ordered with it: a subscription that was set anew since does not hide what runs in the former one. */
+enum err_code controller_arm(struct controller *c, const struct record *rec, struct arm *ret, struct err *err) MUST_CHECK;
 /* Containers, queues and shares, made when missing; once per process, so later calls cost nothing. */
 enum err_code controller_storage(struct controller *c, struct err *err) MUST_CHECK;
 int64_t controller_now_s(const struct controller *c);

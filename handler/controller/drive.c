@@ -6,7 +6,7 @@
 #define CONFLICTS_MAX 8 /* each means that somebody else moved the job */
 
 /* State is compared byte for byte. */
-_Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 12 * sizeof(int64_t), "struct job_state has padding");
+_Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 13 * sizeof(int64_t), "struct job_state has padding");
 
 /* One pass over a freshly loaded record. ERR_CONFLICT asks for another; what this drive has told by then goes with it, or two drives side
  * by side would tell it in turns. just_made: the record was created by this very call, whose save orders what its state asks for first. */
@@ -34,7 +34,8 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
             return OK;
         rec->state = next.state;
         rec->next_look_s = next.next_look_s;
-        if (moved || !just_made) {
+        /* A closed record never changes again: what is done for it then is giving back. */
+        if (moved || !(just_made || rec->state.machine == MACHINE_CLOSED)) {
             enum err_code code = w->save(w->ctx, rec, err);
             if (code != OK)
                 return code;

@@ -72,8 +72,9 @@ enum err_code ledger_accept(const struct storage *s, struct record *rec, struct 
     char marker[NAME_MAX_];
 
     marker_name(rec->job_id, marker);
-    enum err_code code = blob_put(s, CONTAINER_JOBS, marker, "", 0, "text/plain", BLOB_IF_ABSENT, NULL, NULL, err);
-    if (code != OK && code != ERR_CONFLICT)
+    enum err_code code =
+        blob_put(s, CONTAINER_JOBS, marker, "", 0, "text/plain", BLOB_ANY, NULL, NULL, err); /* a new ETag: no orphan any more */
+    if (code != OK)
         return err_context(err, "job %s: marker", rec->job_id);
     return put_record(s, rec, BLOB_IF_ABSENT, err);
 }
@@ -135,4 +136,11 @@ enum err_code ledger_drop_orphan(const struct storage *s, const struct live_job 
 
     marker_name(job->job_id, marker);
     return blob_delete(s, CONTAINER_JOBS, marker, job->etag, err);
+}
+
+bool ledger_is_over(const struct storage *s, const char *job_id)
+{
+    AUTO_RECORD rec = {0};
+
+    return ledger_load(s, job_id, &rec, NULL) == OK && rec.state.machine == MACHINE_CLOSED;
 }

@@ -28,9 +28,14 @@ enum err_code ledger_drop_orphan(const struct storage *s, const struct live_job 
 enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err) MUST_CHECK;
 enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
 
-/* lines/<line>.json: {"v":1,"task","classes":[...],"version","job_id"}: what a line carries, and the one job that publishes there now. */
+/* True for a job that is closed. What a drive that was late has taken for it is free. */
+bool ledger_is_over(const struct storage *s, const char *job_id);
+
+/* lines/<line>.json: {"v":1,"task","classes":[...],"version","taken","job_id"}: what a line carries, and the one job that publishes there
+ * now. */
 struct line {
     char task[32];
+    int64_t taken;           /* the highest version ever given out: none is used twice, also not after a failure */
     int64_t version;         /* of its current model; 0: none yet */
     char job_id[JOB_ID_MAX]; /* "": free */
     char (*class_name)[257]; /* classes_count, malloc'd */
@@ -41,9 +46,10 @@ void line_done(struct line *l);
 #define AUTO_LINE __attribute__((cleanup(line_done))) struct line
 /* A line that does not exist yet is OK with version 0, task "" and etag "". */
 enum err_code ledger_line(const struct storage *s, const char *name, struct line *out, struct err *err) MUST_CHECK;
-/* ERR_CONFLICT: another job publishes there; ERR_INPUT: the line carries another task. */
-enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version,
-                               struct err *err) MUST_CHECK;
+/* The version is above every one given out before, and above `above`. ERR_CONFLICT: another job publishes there; ERR_INPUT: the line
+ * carries another task. */
+enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t above,
+                               int64_t *version, struct err *err) MUST_CHECK;
 /* Gives it back if it is the job's; published says what it carries from now on (NULL: as before). */
 enum err_code ledger_free_line(const struct storage *s, const char *name, const char *job_id, const struct line *published,
                                struct err *err) MUST_CHECK;

@@ -31,6 +31,7 @@ static enum err_code read_line(const char *text, size_t len, struct line *out, s
     str_copy(out->task, sizeof out->task, json_get_text(doc, "task"));
     str_copy(out->job_id, sizeof out->job_id, json_get_text(doc, "job_id"));
     out->version = json_get_int(doc, "version", 0);
+    out->taken = json_get_int(doc, "taken", out->version);
     const struct json *classes = json_get(doc, "classes");
     if (json_len(classes) == 0)
         return OK;
@@ -71,6 +72,7 @@ static enum err_code put_line(const struct storage *s, const char *name, const s
     json_put_int(&text, "v", 1);
     json_put_text(&text, "task", l->task);
     json_put_int(&text, "version", l->version);
+    json_put_int(&text, "taken", l->taken);
     json_put_text(&text, "job_id", l->job_id);
     json_open(&text, "classes", '[');
     for (int32_t i = 0; i < l->classes_count; i++)
@@ -84,16 +86,8 @@ static enum err_code put_line(const struct storage *s, const char *name, const s
                     l->etag, NULL, err);
 }
 
-/* A drive that was late may have taken the line for a job that another drive had closed, and may have been killed then. */
-static bool is_over(const struct storage *s, const char *job_id)
-{
-    AUTO_RECORD rec = {0};
-
-    return ledger_load(s, job_id, &rec, NULL) == OK && rec.state.machine == MACHINE_CLOSED;
-}
-
-static enum err_code take_line_once(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version,
-                                    bool *held, struct err *err)
+static enum err_code take_line_once(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t above,
+                                    int64_t *version, bool *held, struct err *err)
 {
     AUTO_LINE now = {0};
     enum err_code code = ledger_line(s, name, &now, err);
@@ -103,26 +97,28 @@ static enum err_code take_line_once(const struct storage *s, const char *name, c
         return code;
     if (now.task[0] != '\0' && !str_is(now.task, task))
         return err_set(err, ERR_INPUT, "line %s carries %s models, this one is for %s", name, now.task, task);
-    *version = now.version + 1;
+    *version = now.taken;
     if (str_is(now.job_id, job_id))
         return OK;
-    if (now.job_id[0] != '\0' && !is_over(s, now.job_id)) {
+    if (now.job_id[0] != '\0' && !ledger_is_over(s, now.job_id)) {
         *held = true;
         return err_set(err, ERR_CONFLICT, "job %s publishes in line %s now", now.job_id, name);
     }
     str_copy(now.task, sizeof now.task, task);
     str_copy(now.job_id, sizeof now.job_id, job_id);
+    now.taken = (now.taken > above ? now.taken : above) + 1;
+    *version = now.taken;
     return put_line(s, name, &now, err);
 }
 
-enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t *version,
-                               struct err *err)
+enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t above,
+                               int64_t *version, struct err *err)
 {
     enum err_code code = ERR_CONFLICT;
     bool held = false;
 
     for (int i = 0; i < TRIES && code == ERR_CONFLICT && !held; i++)
-        code = take_line_once(s, name, task, job_id, version, &held, err);
+        code = take_line_once(s, name, task, job_id, above, version, &held, err);
     return code;
 }
 
@@ -136,6 +132,7 @@ static enum err_code free_line_once(const struct storage *s, const char *name, c
         return code;                                                    /* not ours (any more): nothing to give back */
     bool moves = published != NULL && published->version > now.version; /* never back: others may have published since */
     struct line free_line = moves ? *published : now;                   /* borrows the class names */
+    free_line.taken = now.taken;
     str_copy(free_line.etag, sizeof free_line.etag, now.etag);
     free_line.job_id[0] = '\0';
     if (!moves && now.version == 0)

@@ -44,7 +44,8 @@ static bool is_ours(const struct record *rec, const struct arm_group *g)
     return true;
 }
 
-/* YES: there and ours. NO: not there, or not ours (then *foreign). UNSEEN: ARM did not say. */
+/* YES: there, and made by us. NO: not there, or somebody else's. UNSEEN: ARM did not say. *foreign: it does not carry our tags (any more).
+ */
 static enum seen find_group(const struct arm *arm, const struct record *rec, const char *group, bool *foreign, bool *leaving,
                             struct err *err)
 {
@@ -59,18 +60,19 @@ static enum seen find_group(const struct arm *arm, const struct record *rec, con
         return UNSEEN;
     *foreign = !is_ours(rec, &g);
     *leaving = str_is_nocase(g.state, "Deleting");
-    return *foreign ? NO : YES;
+    return *foreign && !rec->group_made ? NO : YES; /* one that we made and that was tagged anew is still there, and costs */
 }
 
 void machine_look_group(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    const struct arm *arm;
+    struct arm own;
+    const struct arm *arm = &own;
     struct err err = {0};
     char group[GROUP_MAX];
     bool foreign, leaving;
 
     controller_group(rec, group);
-    if (controller_arm(e->c, &arm, &err) == OK)
+    if (controller_arm(e->c, rec, &own, &err) == OK)
         seen->group = find_group(arm, rec, group, &foreign, &leaving, &err);
     if (seen->group == UNSEEN)
         log_line(LOG_WARN, "group %s: %s", group, err.msg);
@@ -78,14 +80,15 @@ void machine_look_group(const struct errand *e, struct record *rec, struct job_s
 
 void machine_look_deployment(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    const struct arm *arm;
+    struct arm own;
+    const struct arm *arm = &own;
     struct err err = {0};
     struct arm_deployment d;
     char group[GROUP_MAX];
     enum err_code code;
 
     controller_group(rec, group);
-    code = controller_arm(e->c, &arm, &err);
+    code = controller_arm(e->c, rec, &own, &err);
     if (code == OK)
         code = arm_deployment_get(arm, group, DEPLOYMENT_NAME, &d, &err);
     if (code == ERR_ABSENT)
@@ -105,14 +108,15 @@ void machine_look_deployment(const struct errand *e, struct record *rec, struct 
 
 void machine_look_vm(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    const struct arm *arm;
+    struct arm own;
+    const struct arm *arm = &own;
     struct err err = {0};
     struct arm_vm vm;
     char group[GROUP_MAX];
     enum err_code code;
 
     controller_group(rec, group);
-    code = controller_arm(e->c, &arm, &err);
+    code = controller_arm(e->c, rec, &own, &err);
     if (code == OK)
         code = arm_vm_get(arm, group, VM_NAME, &vm, &err);
     if (code == ERR_ABSENT) {
@@ -170,8 +174,7 @@ static bool too_late(const struct errand *e, const struct record *rec)
 }
 
 /* ERR_CONFLICT with remote "foreign": the name is somebody else's. */
-static enum err_code ensure_group(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
-                                  struct err *err)
+static enum err_code ensure_group(const struct errand *e, const struct arm *arm, struct record *rec, const char *group, struct err *err)
 {
     struct arm_group want = {0};
     bool foreign, leaving;
@@ -195,7 +198,10 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
         return err_set(err, ERR_UNREACHABLE, "no time left in this call");
     str_copy(want.location, sizeof want.location, rec->location);
     template_tags(rec, &want);
-    return arm_group_put(arm, group, &want, err);
+    enum err_code code = arm_group_put(arm, group, &want, err);
+    if (code == OK)
+        rec->group_made = 1;
+    return code;
 }
 
 /* *seen: a GET has shown it. A PUT that was accepted is not yet seen: ARM's reads may lag behind,
@@ -213,8 +219,9 @@ static enum err_code ensure_deployment(const struct errand *e, const struct arm 
     code = bootstrap_custom_data(e->c, rec, &custom_data, err);
     if (code == OK)
         code = template_body(rec, &custom_data, &body, err);
-    if (code != OK)
-        return code;
+    if (code != OK) /* it will be as long at the next try */
+        return err_set(err, ERR_INPUT, "what the machine must be told is too long for Azure (fewer or shorter class names): %s",
+                       rec->request.zip);
     if (too_late(e, rec))
         return err_set(err, ERR_UNREACHABLE, "no time left in this call");
     return arm_deployment_put(arm, group, DEPLOYMENT_NAME, body.p, body.len, err);
@@ -222,15 +229,18 @@ static enum err_code ensure_deployment(const struct errand *e, const struct arm 
 
 void machine_create(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    const struct arm *arm;
+    struct arm own;
+    const struct arm *arm = &own;
     struct err err = {0};
     char group[GROUP_MAX];
     bool there = false;
 
     controller_group(rec, group);
-    enum err_code code = controller_arm(e->c, &arm, &err);
-    if (code == OK)
+    enum err_code code = controller_arm(e->c, rec, &own, &err);
+    if (code == OK) {
+        str_copy(rec->subscription, sizeof rec->subscription, arm->subscription);
         code = prepare_storage(e, rec, &err);
+    }
     if (code == OK)
         code = ensure_group(e, arm, rec, group, &err);
     if (code == OK)
@@ -276,18 +286,23 @@ static bool deployment_is_over(const struct errand *e, const struct arm *arm, co
 
 void machine_delete(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    const struct arm *arm;
+    struct arm own;
+    const struct arm *arm = &own;
     struct err err = {0};
     char group[GROUP_MAX];
     bool foreign, leaving;
 
     controller_group(rec, group);
-    if (controller_arm(e->c, &arm, &err) != OK) {
+    if (controller_arm(e->c, rec, &own, &err) != OK) {
         log_line(LOG_ERROR, "group %s stays for now: %s", group, err.msg);
         return;
     }
     seen->group = find_group(arm, rec, group, &foreign, &leaving, &err);
-    if (seen->group == YES && !leaving && deployment_is_over(e, arm, rec, group)) {
+    if (seen->group == YES && foreign && !leaving) {
+        snprintf(rec->delete_note, sizeof rec->delete_note,
+                 "the tags of group %.90s were changed, so it is left alone: delete it in the portal", group);
+        log_line(LOG_ERROR, "%s", rec->delete_note);
+    } else if (seen->group == YES && !leaving && deployment_is_over(e, arm, rec, group)) {
         if (arm_group_delete(arm, group, &err) == OK) {
             rec->delete_note[0] = '\0';
             log_line(LOG_INFO, "deletion of group %s is requested", group);

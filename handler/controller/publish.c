@@ -41,17 +41,48 @@ void publish_verify(const struct errand *e, struct record *rec, struct job_seen 
             broken(rec, seen, f->name, "is not what the manifest says (size or sha256 differ)");
             return;
         }
+        if (info.encoding[0] != '\0') {
+            broken(rec, seen, f->name, "is marked as compressed (Content-Encoding): a device would get other bytes");
+            return;
+        }
         str_copy(f->etag, sizeof f->etag, info.etag);
     }
     seen->model = MODEL_VERIFIED;
 }
 
+/* The version that model/<line>/current.json names; 0 when there is none, or it cannot be read. etag is that of the file, "" when absent.
+ */
+static enum err_code read_pointer(const struct errand *e, const struct record *rec, int64_t *version, char etag[ETAG_MAX], struct err *err)
+{
+    char name[BLOB_NAME_MAX];
+    struct blob_info info = {0};
+    AUTO_STR text = STR_MAX(POINTER_MAX);
+    AUTO_JSON doc = NULL;
+
+    snprintf(name, sizeof name, "%s/current.json", rec->request.line);
+    enum err_code code = blob_get(&e->c->storage, CONTAINER_MODEL, name, &text, &info, err);
+    *version = 0;
+    etag[0] = '\0';
+    if (code == ERR_ABSENT)
+        return OK;
+    if (code != OK)
+        return code;
+    str_copy(etag, ETAG_MAX, info.etag);
+    if (json_parse(text.p, text.len, 4, &doc, NULL) == OK)
+        *version = json_get_int(doc, "version", 0);
+    return OK;
+}
+
 void publish_take_line(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
     struct err err = {0};
-    enum err_code code =
-        ledger_take_line(&e->c->storage, rec->request.line, task_name(rec->request.task), rec->job_id, &seen->version, &err);
+    char etag[ETAG_MAX];
+    int64_t current;
+    enum err_code code = read_pointer(e, rec, &current, etag, &err); /* a line file that was lost must not give a version out twice */
 
+    if (code == OK)
+        code =
+            ledger_take_line(&e->c->storage, rec->request.line, task_name(rec->request.task), rec->job_id, current, &seen->version, &err);
     if (code == OK)
         seen->line = YES;
     else if (code == ERR_INPUT) {
@@ -193,38 +224,18 @@ static void write_pointer(const struct errand *e, const struct record *rec, cons
     json_close(to, '}');
 }
 
-/* True when the pointer names this job's version, or a newer one. */
-static enum err_code pointer_is_there(const struct errand *e, const struct record *rec, const char *name, char etag[ETAG_MAX], bool *there,
-                                      struct err *err)
-{
-    struct blob_info info = {0};
-    AUTO_STR text = STR_MAX(POINTER_MAX);
-    AUTO_JSON doc = NULL;
-    enum err_code code = blob_get(&e->c->storage, CONTAINER_MODEL, name, &text, &info, err);
-
-    *there = false;
-    etag[0] = '\0';
-    if (code == ERR_ABSENT)
-        return OK;
-    if (code != OK)
-        return code;
-    str_copy(etag, ETAG_MAX, info.etag);
-    if (json_parse(text.p, text.len, 4, &doc, err) == OK)
-        *there = json_get_int(doc, "version", 0) >= rec->state.version;
-    return OK;
-}
-
 void publish_point(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
     char name[BLOB_NAME_MAX], etag[ETAG_MAX];
     struct err err = {0};
-    bool there = false;
+    int64_t current;
     AUTO_MANIFEST m = {0};
     AUTO_LINE line = {0};
     AUTO_STR pointer = STR_MAX(POINTER_MAX);
 
     snprintf(name, sizeof name, "%s/current.json", rec->request.line);
-    enum err_code code = pointer_is_there(e, rec, name, etag, &there, &err);
+    enum err_code code = read_pointer(e, rec, &current, etag, &err);
+    bool there = code == OK && current >= rec->state.version; /* ours already, or a newer one: never back */
     if (code == OK && !there)
         code = published_manifest(e, rec, &m, &err);
     if (code == OK && !there)
@@ -232,11 +243,13 @@ void publish_point(const struct errand *e, struct record *rec, struct job_seen *
     if (code == OK && !there) {
         rec->breaking = is_breaking(&line, &m);
         write_pointer(e, rec, &m, &pointer);
+        code = str_check(&pointer, name, &err);
+    }
+    if (code == OK && !there)
         code = blob_put(&e->c->storage, CONTAINER_MODEL, name, str_c(&pointer), pointer.len, "application/json",
                         *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag, NULL, &err);
-    }
     if (code == ERR_CONFLICT) /* our own lost reply, or another's: the content decides */
-        code = pointer_is_there(e, rec, name, etag, &there, &err) == OK && there ? OK : ERR_CONFLICT;
+        code = read_pointer(e, rec, &current, etag, &err) == OK && current >= rec->state.version ? OK : ERR_CONFLICT;
     if (code == OK) {
         seen->model = MODEL_CURRENT;
         log_line(LOG_INFO, "published: line %s, version %lld", rec->request.line, (long long)rec->state.version);

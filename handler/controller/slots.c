@@ -74,6 +74,19 @@ static void write_list(struct str *to, const char *name, const struct json *list
     json_close(to, ']');
 }
 
+/* Gives back what late drives have taken for jobs that are closed; true if there was any. */
+static bool free_of_closed(const struct storage *s, const struct json *list, size_t most)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < json_len(list) && i < most; i++) {
+        const char *job = json_text(json_at(list, i));
+        if (job != NULL && ledger_is_over(s, job))
+            any |= ledger_free_slot(s, job, NULL) == OK;
+    }
+    return any;
+}
+
 static enum err_code take_slot_once(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err)
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
@@ -90,6 +103,8 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
     size_t free_slots = (size_t)max_jobs > taken ? (size_t)max_jobs - taken : 0;
     size_t turn = at > 0 ? at : json_len(waiting) + 1;
     bool mine = turn <= free_slots;
+    if (!mine && (free_of_closed(s, holders, (size_t)max_jobs) || free_of_closed(s, waiting, 1)))
+        return ERR_CONFLICT; /* the file has changed: look again */
     if (!mine)
         *place = (int64_t)turn;
     if (!mine && at > 0)

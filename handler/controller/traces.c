@@ -85,6 +85,7 @@ void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen
         code = files_read(s, SHARE_TRAIN, zip, from, first.size - from, &tail, &second, &err);
     }
     if (code != OK) {
+        snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: share `train` does not let it be read (%.120s)", err.msg);
         log_line(LOG_WARN, "zip: %s", err.msg);
         return;
     }

@@ -71,7 +71,7 @@ static void choose(struct round *r, const struct live_job *live, size_t count, b
         enum err_code code = ledger_load(s, live[i].job_id, &rec, &err);
         if (code == ERR_ABSENT && now_s - live[i].since_s >= ORPHAN_S)
             code = ledger_drop_orphan(s, &live[i], &err);
-        else if (code == OK && (all || rec.next_look_s <= now_s + EARLY_S)) {
+        else if (code == OK && (all || rec.next_look_s <= now_s + EARLY_S || rec.next_look_s > now_s + 2 * LOOK_AGAIN_S)) {
             struct due_job *job = &r->job[r->count++];
             str_copy(job->job_id, sizeof job->job_id, live[i].job_id);
             job->next_look_s = rec.next_look_s;

@@ -131,10 +131,24 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 
 static bool is_read(const char *name)
 {
-    static const char *const names[] = {
-        "etag",          "last-modified",       "date",           "content-length",   "content-range",       "content-type",
-        "retry-after",   "x-ms-retry-after-ms", "retry-after-ms", "x-ms-request-id",  "x-ms-error-code",     "x-ms-copy-status",
-        "x-ms-meta-job", "x-ms-meta-version",   "location",       "www-authenticate", "azure-asyncoperation"};
+    static const char *const names[] = {"etag",
+                                        "last-modified",
+                                        "date",
+                                        "content-length",
+                                        "content-range",
+                                        "content-type",
+                                        "retry-after",
+                                        "x-ms-retry-after-ms",
+                                        "retry-after-ms",
+                                        "x-ms-request-id",
+                                        "x-ms-error-code",
+                                        "x-ms-copy-status",
+                                        "content-encoding",
+                                        "x-ms-meta-job",
+                                        "x-ms-meta-version",
+                                        "location",
+                                        "www-authenticate",
+                                        "azure-asyncoperation"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (str_is_nocase(name, names[i]))
             return true;

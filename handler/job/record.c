@@ -51,6 +51,7 @@ static const struct row STATE[] = {
     ROW(INT64, job_state, outcome_s),
     ROW(INT64, job_state, zip_whole_s),
     ROW(INT64, job_state, tell_at_s),
+    ROW(INT64, job_state, gone_since_s),
     ROW(INT64, job_state, create_until_s),
     ROWS_END,
 };
@@ -82,6 +83,8 @@ static const struct row FACTS[] = {
     ROW(TEXT, record, shown),
     ROW(TEXT, record, remark),
     ROW(TEXT, record, delete_note),
+    ROW(TEXT, record, subscription),
+    ROW(INT64, record, group_made),
     ROW(INT64, record, breaking),
     ROW(TEXT, record, corrected),
     ROW(TEXT, record, saved_by),
@@ -142,7 +145,8 @@ static bool word_index(const char *const *words, const char *text, int32_t *out)
     return false;
 }
 
-/* What is absent keeps its zero: fields are added by later versions, and empty texts are not written. */
+/* A text that is too long is cut: it explains, and must not make a job unreadable. What is absent keeps its zero: fields are added by later
+ * versions, and empty texts are not written. */
 static bool read_row(const struct row *r, const struct json *v, char *at)
 {
     int32_t narrow;
@@ -151,7 +155,7 @@ static bool read_row(const struct row *r, const struct json *v, char *at)
 
     switch (r->kind) {
     case TEXT:
-        if (json_text(v) == NULL || strlen(json_text(v)) >= r->size)
+        if (json_text(v) == NULL)
             return false;
         str_copy(at, r->size, json_text(v));
         return true;

@@ -28,6 +28,8 @@ struct record {
     int64_t baseline;             /* the line's current version when the machine was ordered; 0: none */
     int64_t place;                /* in the queue, when it waits for a slot; 0: it does not */
     char trouble[480];            /* what refused, failed or did not match, in words for people */
+    char subscription[64];        /* where its machine was ordered */
+    int64_t group_made;           /* 1: our own PUT made the group */
     char delete_note[240];        /* why the group is still there */
     int64_t breaking;             /* 1: the published model lacks a class that its line had */
     char vm_id[48];

@@ -6,6 +6,7 @@
 #include "job/text.h"
 
 #define DEPTH 8
+#define CLASSES_BYTES_MAX 16384 /* so that every small file that repeats them stays small */
 
 static enum err_code same_attempt(const struct json *doc, const char *job_id, int32_t attempt, struct err *err)
 {
@@ -100,7 +101,7 @@ static enum err_code read_files(const struct json *files, struct manifest *out, 
 
 static enum err_code read_classes(const struct json *classes, struct manifest *out, struct err *err)
 {
-    size_t count = json_len(classes);
+    size_t count = json_len(classes), bytes = 0;
     AUTO_STR joined = STR_MAX(sizeof out->classes * 64);
 
     if (count == 0 || count > 200)
@@ -110,8 +111,11 @@ static enum err_code read_classes(const struct json *classes, struct manifest *o
         return err_set(err, ERR_MEMORY, "no memory");
     for (size_t i = 0; i < count; i++) {
         const char *name = json_text(json_at(classes, i));
-        if (name == NULL || *name == '\0' || strlen(name) > 256)
-            return err_set(err, ERR_INPUT, "classes: name %zu is not a text of 1 to 256 bytes", i + 1);
+        if (name == NULL || *name == '\0' || strlen(name) > 256 || text_has_control(name))
+            return err_set(err, ERR_INPUT, "classes: name %zu is not a plain text of 1 to 256 bytes", i + 1);
+        bytes += strlen(name);
+        if (bytes > CLASSES_BYTES_MAX)
+            return err_set(err, ERR_INPUT, "classes: together longer than %d bytes", CLASSES_BYTES_MAX);
         str_copy(out->class_name[i], sizeof *out->class_name, name);
         str_addf(&joined, "%s%s", i > 0 ? ", " : "", name);
         out->classes_count++;

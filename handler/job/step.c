@@ -88,6 +88,12 @@ static bool nothing_came(const struct job_seen *seen)
     return seen->manifest == NO && seen->reported == NO;
 }
 
+/* Past the deadline nothing more is waited for; when storage does not say what came, not for long. */
+static bool is_late(const struct job_state *s, const struct job_seen *seen, int64_t now_s)
+{
+    return now_s >= s->deadline_s + (nothing_came(seen) ? 0 : LATE_S);
+}
+
 static void step_queued(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     int64_t waits_since_s = n->state.zip_whole_s > n->state.accepted_s ? n->state.zip_whole_s : n->state.accepted_s;
@@ -102,7 +108,8 @@ static void step_queued(const struct job_terms *t, struct job_next *n, const str
         n->state.machine_since_s = now_s;
         n->state.attempt++;
         order_creation(t, n, seen, now_s);
-    } else if (seen->zip == NO && now_s >= waits_since_s + t->upload_wait_s) {
+    } else if ((seen->zip == NO && now_s >= waits_since_s + t->upload_wait_s) ||
+               (seen->zip == UNSEEN && now_s >= waits_since_s + t->upload_wait_s + DEAF_S)) {
         fail_attempt(n, OUTCOME_REJECTED, REASON_ZIP, now_s);
     }
 }
@@ -129,17 +136,19 @@ static void step_provisioning(const struct job_terms *t, struct job_next *n, con
             fail_attempt(n, OUTCOME_FAILED, REASON_CREATE_WAIT, now_s);
         else
             order_creation(t, n, seen, now_s);
-    } else if (now_s >= s->deadline_s && nothing_came(seen))
+    } else if (is_late(s, seen, now_s))
         fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
 }
 
 static void step_running(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     n->look = LOOK_RESULT | LOOK_STATUS | LOOK_VM;
-    if (result_is_there(n, seen, now_s) || !nothing_came(seen))
+    if (result_is_there(n, seen, now_s))
         return;
-    if (now_s >= n->state.deadline_s)
+    if (is_late(&n->state, seen, now_s))
         fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
+    else if (!nothing_came(seen))
+        return;
     else if (seen->vm == NO)
         fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
     else if (seen->vm == YES && seen->heartbeat_s > 0 && now_s - seen->heartbeat_s > t->silence_s)
@@ -194,7 +203,12 @@ static bool step_model(const struct job_terms *t, struct job_next *n, const stru
 static void step_deleting(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     struct job_state *s = &n->state;
-    bool gone = s->attempt == 0 || (seen->group == NO && (s->create_until_s == 0 || now_s > s->create_until_s + SETTLE_S));
+    if (seen->group == YES)
+        s->gone_since_s = 0;
+    else if (seen->group == NO && s->gone_since_s == 0 && (s->create_until_s == 0 || now_s > s->create_until_s + SETTLE_S))
+        s->gone_since_s = now_s;
+    /* Twice, a minute apart: ARM's reads may lag, and after this nobody looks again. */
+    bool gone = s->attempt == 0 || (seen->group == NO && s->gone_since_s > 0 && now_s >= s->gone_since_s + GONE_AGAIN_S);
 
     if (s->attempt > 0) {
         n->look = LOOK_GROUP;

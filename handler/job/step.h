@@ -53,6 +53,7 @@ struct job_state {
     int64_t machine_since_s, model_since_s, outcome_s;
     int64_t zip_whole_s;    /* when the zip was last seen whole */
     int64_t tell_at_s;      /* not before: another drive may be telling now */
+    int64_t gone_since_s;   /* the first 404 of the group that counts */
     int64_t create_until_s; /* until 60 s after it a 404 proves nothing; 0: the deployment has been seen */
 };
 struct job_seen { /* all zero = saw nothing: moves only what the clock alone may move */
@@ -92,6 +93,9 @@ enum job_action { /* bits; idempotent; carried out in this order */
 #define SETTLE_S 60 /* after create_until_s: how long an accepted creation may take to be visible */
 #define LOOK_AGAIN_S 60
 #define TELL_AGAIN_S 60
+#define GONE_AGAIN_S 30
+#define DEAF_S 3600  /* how much longer a zip is waited for when storage does not answer */
+#define LATE_S 600   /* how long after the deadline an answer of storage is waited for */
 #define STUCK_S 1800 /* a deletion that takes longer is told (promise P2) */
 
 struct job_next {

@@ -36,6 +36,7 @@ static struct job_state deleting(enum job_model model, enum job_outcome outcome)
     struct job_state s = running();
     s.machine = MACHINE_DELETING;
     s.machine_since_s = T0;
+    s.gone_since_s = T0 - 3600; /* a first 404 was seen */
     s.model = model;
     s.model_since_s = T0;
     s.outcome = outcome;
@@ -85,7 +86,8 @@ static void test_zip_missing_rejects_only_when_storage_says_so(void **state)
     (void)state;
     struct job_state s = job_accepted(T0);
     assert_int_equal(step(s, (struct job_seen){.zip = NO}, T0 + 299).state.machine, MACHINE_QUEUED);
-    assert_int_equal(step(s, (struct job_seen){0}, T0 + 3000).state.outcome, OUTCOME_NONE);
+    assert_int_equal(step(s, (struct job_seen){0}, T0 + 3899).state.outcome, OUTCOME_NONE);
+    assert_int_equal(step(s, (struct job_seen){0}, T0 + 3900).state.reason, REASON_ZIP); /* a share that never answers ends it too */
     struct job_next n = step(s, (struct job_seen){.zip = NO}, T0 + 300);
     assert_int_equal(n.state.outcome, OUTCOME_REJECTED);
     assert_int_equal(n.state.reason, REASON_ZIP);
@@ -187,7 +189,6 @@ static void test_running_ends_only_with_proof(void **state)
     (void)state;
     const struct job_seen quiet = {.manifest = NO, .reported = NO};
     int64_t late = T0 + TERMS.run_s;
-    assert_int_equal(step(running(), (struct job_seen){0}, late + 100000).state.machine, MACHINE_RUNNING);
     assert_int_equal(step(running(), quiet, late - 1).state.machine, MACHINE_RUNNING);
     struct job_next n = step(running(), quiet, late);
     assert_int_equal(n.state.outcome, OUTCOME_TIMED_OUT);
@@ -272,16 +273,43 @@ static void test_deleted_is_believed_at_404_only(void **state)
     (void)state;
     struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
     struct job_seen seen = {.slot = NO};
+    s.gone_since_s = 0;
     for (enum seen group = UNSEEN; group <= YES; group++) {
         seen.group = group;
         struct job_next n = step(s, seen, T0 + 1000);
-        assert_int_equal(n.state.machine, group == NO ? MACHINE_CLOSED : MACHINE_DELETING);
+        assert_int_equal(n.state.machine, MACHINE_DELETING);
         assert_int_equal(n.act & ACT_DELETE, group == NO ? 0 : ACT_DELETE);
+        n = step(n.state, seen, T0 + 1060);
+        assert_int_equal(n.state.machine, group == NO ? MACHINE_CLOSED : MACHINE_DELETING);
     }
     s.create_until_s = T0 + 120;
     seen.group = NO;
-    assert_int_equal(step(s, seen, T0 + 180).state.machine, MACHINE_DELETING);
-    assert_int_equal(step(s, seen, T0 + 181).state.machine, MACHINE_CLOSED);
+    assert_int_equal(step(s, seen, T0 + 180).state.gone_since_s, 0);
+    assert_int_equal(step(s, seen, T0 + 181).state.gone_since_s, T0 + 181);
+}
+
+static void test_one_404_of_a_lagging_read_closes_nothing(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
+    s.gone_since_s = 0;
+    struct job_next n = step(s, (struct job_seen){.group = NO, .slot = NO}, T0 + 100);
+    n = step(n.state, (struct job_seen){.group = YES, .slot = NO}, T0 + 160);
+    assert_true(n.act & ACT_DELETE);
+    n = step(n.state, (struct job_seen){.group = NO, .slot = NO}, T0 + 220);
+    assert_int_equal(n.state.machine, MACHINE_DELETING);
+}
+
+/* A report that cannot be read must not keep a machine alive. */
+static void test_the_deadline_holds_when_storage_does_not_say(void **state)
+{
+    (void)state;
+    int64_t late = T0 + TERMS.run_s;
+    assert_int_equal(step(running(), (struct job_seen){0}, late + 599).state.machine, MACHINE_RUNNING);
+    struct job_next n = step(running(), (struct job_seen){.manifest = NO}, late + 600);
+    assert_int_equal(n.state.outcome, OUTCOME_TIMED_OUT);
+    assert_true(n.act & ACT_DELETE);
+    assert_int_equal(step(provisioning(0), (struct job_seen){.deployment = YES}, late + 600).state.outcome, OUTCOME_TIMED_OUT);
 }
 
 static void test_untold_holds_the_job_for_a_day(void **state)
@@ -430,6 +458,8 @@ int main(void)
         cmocka_unit_test(test_copying_is_ordered_only_with_a_line),
         cmocka_unit_test(test_broken_and_kept),
         cmocka_unit_test(test_deleted_is_believed_at_404_only),
+        cmocka_unit_test(test_one_404_of_a_lagging_read_closes_nothing),
+        cmocka_unit_test(test_the_deadline_holds_when_storage_does_not_say),
         cmocka_unit_test(test_untold_holds_the_job_for_a_day),
         cmocka_unit_test(test_a_deletion_that_takes_half_an_hour_is_told),
         cmocka_unit_test(test_one_drive_tells_at_a_time),
