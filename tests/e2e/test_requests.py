@@ -81,7 +81,10 @@ def happy_path(cloud: LocalCloud, zip_bytes: bytes, job: str) -> list[Part]:
     wait_for(lambda: group_of(record) not in cloud.arm.groups(), what="the group is gone")
     cloud.clock.advance(60)
     app.watch()
-    note("job-watch: the group is gone, the job is closed")
+    note("job-watch: the group is gone, seen for the first time")
+    cloud.clock.advance(60)
+    app.watch()
+    note("job-watch: the group is gone, seen again; the job is closed")
     assert machine(app, job) == "closed"
     assert app.markers() == []
     return parts
