@@ -361,7 +361,7 @@ def test_a_name_left_by_a_broken_run_is_overwritten_only_as_it_was_seen(cloud, z
 
 
 def test_a_run_that_broke_half_way_does_not_lend_its_number(cloud, zip_bytes):
-    """model.bin is copied, model.xml was overwritten: a late copy must never meet the next job's."""
+    """model.bin is copied, model.xml was overwritten: no late copy may meet the next job's."""
     app, line = cloud.app, f"half-{uuid.uuid4().hex[:6]}"
     first = f"first-{uuid.uuid4().hex[:6]}"
     cloud.faults.add(
