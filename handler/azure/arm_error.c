@@ -36,7 +36,7 @@ static void set_line(char *to, size_t size, const char *text)
         }
     }
     if (!str_is_utf8(line.p ? line.p : "", line.len)) /* a page of some proxy, in a code page of its own */
-        for (size_t i = 0; i < line.len; i++)
+        for (size_t i = 0; line.p && i < line.len; i++)
             if ((unsigned char)line.p[i] >= 0x80)
                 line.p[i] = '?';
     str_copy(to, size, str_c(&line));
