@@ -461,6 +461,14 @@ class FunctionsHost:
                     flight.receipt = receipt or flight.receipt
                     flight.leased = self._clock.now()
 
+    def _prolong(self, flight: Flight) -> None:
+        if self._clock.now() - flight.leased < RENEW_S or flight.lost or flight.done:
+            return
+        receipt = self._queues.renew(flight.queue, flight.id, flight.receipt, LEASE_S)
+        flight.lost = receipt is None
+        flight.receipt = receipt or flight.receipt
+        flight.leased = self._clock.now()
+
     def _tick(self) -> None:
         """Fire every timer when the moved clock enters another minute."""
         minute = int(self._clock.now() // 60)

@@ -7,6 +7,8 @@
 #include "job/notice.h"
 
 #define SLACK_MS 5000
+#define RESULT_SUFFIX ".RESULT.txt"
+#define FILE_NAME_MAX 255 /* of Azure Files */
 
 /* Slack's own three escapes. */
 static void add_slack(struct str *to, const char *text)
@@ -73,9 +75,9 @@ static bool told_file(const struct controller *c, const struct record *rec)
     struct err err = {0};
     AUTO_STR text = STR_MAX(NOTICE_MAX), path = STR_MAX(512);
 
-    if (rec->request.zip[0] == '\0')
+    if (rec->request.zip[0] == '\0' || strlen(rec->request.zip) + strlen(RESULT_SUFFIX) > FILE_NAME_MAX)
         return true; /* nowhere to put it */
-    str_addf(&path, "%s.RESULT.txt", rec->request.zip);
+    str_addf(&path, "%s" RESULT_SUFFIX, rec->request.zip);
     notice_text(rec, NOTICE_RESULT_FILE, &text);
     if (str_check(&text, "notice", &err) == OK && files_write(&c->storage, SHARE_TRAIN, str_c(&path), text.p, text.len, &err) == OK)
         return true;
