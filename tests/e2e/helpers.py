@@ -202,6 +202,11 @@ def settle(cloud: LocalCloud, deadline_s: float = 15.0) -> None:
         time.sleep(POLL_S)
 
 
+def rest(cloud: LocalCloud) -> None:
+    """Go on until everything is at rest: a bell that failed comes again after 30 moved seconds."""
+    turn_until(cloud, lambda: idle(cloud) == [], what="everything is at rest")
+
+
 def refusal(app: App, message_id: str) -> tuple[str, dict[str, Any]]:
     """The id and the record that a refused message got: the default one, of its Id."""
     mark = hashlib.sha256(message_id.encode()).hexdigest()[:8]

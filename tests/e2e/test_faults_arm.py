@@ -29,9 +29,9 @@ from tests.e2e.helpers import (
     arm_calls,
     deliver,
     group_of,
-    idle,
     is_closed,
     machine,
+    rest,
     run_until_closed,
     state,
     turn,
@@ -272,7 +272,7 @@ def test_a_refused_call(crowd, case):
 
 
 def test_nothing_is_left_of_the_crowd(crowd):
-    assert idle(crowd) == []
+    rest(crowd)
 
 
 # Stories of their own.
@@ -359,7 +359,7 @@ def test_nobody_signs_in(make_cloud, zip_bytes, status):
     cloud.faults.remove(refusal)
     record = run_until_closed(cloud, job)
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "refused")
-    assert idle(cloud) == []
+    rest(cloud)
 
 
 ASYNC = {
@@ -380,7 +380,7 @@ def test_a_deployment_that_fails_later(cloud, zip_bytes, name):
     for word in [*ASYNC[name], "could not make the machine"]:
         assert word in text
     assert "{" not in text.split("To try again")[0], "no raw JSON for people"
-    assert idle(cloud) == []
+    rest(cloud)
 
 
 def test_the_failure_of_the_stand_in_is_nested_like_the_real_one(cloud, zip_bytes):
@@ -406,7 +406,7 @@ def test_a_running_deployment_is_cancelled_before_its_group_is_deleted(cloud, zi
     ]
     assert calls[:2] == ["POST", "DELETE"]
     assert record["state"]["outcome"] == "succeeded"
-    assert idle(cloud) == []
+    rest(cloud)
 
 
 def test_deleted_is_said_only_when_the_group_answers_404(cloud, zip_bytes):

@@ -25,10 +25,10 @@ from tests.e2e.helpers import (
     current,
     deliver,
     deployments,
-    idle,
     is_closed,
     line_of,
     machine,
+    rest,
     result_text,
     run_until_closed,
     state,
@@ -137,7 +137,7 @@ def test_trouble_with_one_call(crowd, case):
 
 
 def test_nothing_is_left_of_the_crowd(crowd):
-    assert idle(crowd) == []
+    rest(crowd)
 
 
 # Stories of their own.

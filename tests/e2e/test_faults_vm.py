@@ -24,8 +24,8 @@ from tests.e2e.helpers import (
     current,
     deliver,
     group_of,
-    idle,
     machine,
+    rest,
     result_text,
     run_until_closed,
     state,
@@ -74,7 +74,7 @@ def nothing_came_of(cloud: LocalCloud, job: str) -> None:
     assert current(cloud.app, job) == {}
     assert cloud.app.blobs("model", f"{job}/") == []
     assert cloud.arm.groups() == []
-    assert idle(cloud) == []
+    rest(cloud)
 
 
 # Played machines.
@@ -350,4 +350,4 @@ def test_a_real_machine_that_comes_to_grief(wreckage, one):
 
 
 def test_nothing_is_left_of_the_wreckage(wreckage):
-    assert idle(wreckage) == []
+    rest(wreckage)

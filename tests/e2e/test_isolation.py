@@ -12,7 +12,6 @@ from tests.e2e.helpers import (
     deliver,
     deployments,
     group_of,
-    idle,
     is_closed,
     line_of,
     machine,
@@ -179,7 +178,7 @@ def assert_untouched(cloud: LocalCloud, job: str, name: str, tags: dict[str, str
         assert "this app did not make" in text
     assert slots(app)["holders"] == []
     cloud.arm._groups.pop(name.lower())
-    assert idle(cloud) == []
+    settle(cloud)
 
 
 def test_a_group_of_that_name_that_somebody_else_made(cloud: LocalCloud, zip_bytes: bytes) -> None:

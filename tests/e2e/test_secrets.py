@@ -24,7 +24,7 @@ from azure.core.exceptions import ResourceExistsError
 
 from local.cloud import LocalCloud
 from tests.e2e.conftest import hasten
-from tests.e2e.helpers import deliver, idle, is_closed, run_until_closed, turn_until, wait_for
+from tests.e2e.helpers import deliver, is_closed, rest, run_until_closed, turn_until, wait_for
 from tests.e2e.quick import QuickVm
 
 SIGNED = re.compile(rb"sig=[A-Za-z0-9%+/]{20,}")
@@ -138,7 +138,7 @@ def test_the_run_was_worth_looking_at(run):
     for service in SERVICES:
         address = getattr(run.cloud, service).url
         assert any(address in line for line in errors), f"no error text about {service}"
-    assert idle(run.cloud) == []
+    rest(run.cloud)
 
 
 def test_no_secret_is_printed_or_sent_where_it_does_not_belong(run):
