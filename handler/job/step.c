@@ -207,7 +207,7 @@ static void step_deleting(const struct job_terms *t, struct job_next *n, const s
         s->gone_since_s = 0;
     else if (seen->group == NO && s->gone_since_s == 0 && (s->create_until_s == 0 || now_s > s->create_until_s + SETTLE_S))
         s->gone_since_s = now_s;
-    /* Twice, a minute apart: ARM's reads may lag, and after this nobody looks again. */
+    /* Twice, a look apart: ARM's reads may lag, and after this nobody looks again. */
     bool gone = s->attempt == 0 || (seen->group == NO && s->gone_since_s > 0 && now_s >= s->gone_since_s + GONE_AGAIN_S);
 
     if (s->attempt > 0) {
