@@ -230,7 +230,7 @@ def crowd(dist: Path, zip_bytes: bytes) -> Iterator[LocalCloud]:
         cloud.vms.work = Work(CASES)
         long_running = [case for case in CASES if case.call == "cancel"]
         others = [case for case in CASES if case.call != "cancel"]
-        cloud.arm.timing = Timing(accepted=0.02, running=60.0, delete=0.1)
+        cloud.arm.timing = Timing(accepted=0.02, running=600.0, delete=0.1)
         start(cloud, long_running)
         rounds_until_settled(cloud, long_running, 61.0)
         cloud.arm.timing = Timing(accepted=0.02, running=0.05, delete=0.1)
@@ -391,7 +391,7 @@ def test_the_failure_of_the_stand_in_is_nested_like_the_real_one(cloud, zip_byte
 
 
 def test_a_running_deployment_is_cancelled_before_its_group_is_deleted(cloud, zip_bytes):
-    cloud.arm.timing = Timing(accepted=0.02, running=60.0, delete=0.1)
+    cloud.arm.timing = Timing(accepted=0.02, running=600.0, delete=0.1)
     cloud.arm.comes_back = True  # as seen on Azure: what is not cancelled may return
     job = order(cloud, zip_bytes, "order")
     try:
@@ -427,7 +427,7 @@ def test_deleted_is_said_only_when_the_group_answers_404(cloud, zip_bytes):
 
 def test_a_group_that_comes_back_is_deleted_again(cloud, zip_bytes):
     """A refused cancellation holds the deletion up, but not for ever; then the group returns."""
-    cloud.arm.timing = Timing(accepted=0.02, running=60.0, delete=0.1)
+    cloud.arm.timing = Timing(accepted=0.02, running=600.0, delete=0.1)
     cloud.arm.comes_back = True
     cloud.faults.add(
         service="arm",
