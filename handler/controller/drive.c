@@ -6,13 +6,13 @@
 #define CONFLICTS_MAX 8 /* each means that somebody else moved the job */
 
 /* State is compared byte for byte. */
-_Static_assert(sizeof(struct job_state) == 8 * sizeof(int32_t) + 13 * sizeof(int64_t), "struct job_state has padding");
+_Static_assert(sizeof(struct job_state) == 18 * sizeof(int32_t) + 17 * sizeof(int64_t), "struct job_state has padding");
 
 /* One pass over a freshly loaded record. ERR_CONFLICT asks for another; what this drive has told by then goes with it, or two drives side
  * by side would tell it in turns. just_made: the record was created by this very call, whose save orders what its state asks for first. */
 static enum err_code drive_loaded(const struct job_world *w, struct record *rec, bool just_made, uint32_t *told, struct err *err)
 {
-    struct job_seen seen = {.until_s = w->until_s, .told = *told};
+    struct job_seen seen = {.until_s = w->until_s, .told = *told, .order = w->order, .extend_s = w->extend_s};
     uint32_t looked = 0, acted = 0;
     bool dirty = false; /* facts or times that no save has kept yet */
 

@@ -9,7 +9,9 @@ struct job_world {
     void *ctx;
     int64_t (*now_s)(void *ctx);
     void (*pause)(void *ctx, int conflicts); /* a random moment after the n-th lost save, so that two drives do not meet again and again */
-    int64_t until_s;                         /* end of this invocation's budget, wall clock: no creation is ordered or begun after it */
+    enum job_order order;                    /* what a message asks of the job, and with ORDER_EXTEND its new max_hours in s */
+    int64_t extend_s;
+    int64_t until_s; /* end of this invocation's budget, wall clock: no creation is ordered or begun after it */
     enum err_code (*load)(void *ctx, const char *job_id, struct record *rec, struct err *err);
     enum err_code (*save)(void *ctx, struct record *rec, struct err *err); /* If-Match; ERR_CONFLICT: another was first */
     /* look and act fill in facts (ids, ETags, error texts) that explain; the next save keeps them. They cannot fail: what was not seen

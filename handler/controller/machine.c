@@ -14,7 +14,7 @@
 /* Keeps what went wrong in the record, in words for people, and says what it asks for. */
 static void trouble(struct record *rec, struct job_seen *seen, const char *doing, const struct err *err)
 {
-    const char *advice = remedy_advice(err->remote);
+    const char *advice = remedy_advice(err);
     char said[sizeof rec->trouble];
     AUTO_STR head = STR_MAX(256), tail = STR_MAX(256);
 
@@ -101,8 +101,12 @@ void machine_look_deployment(const struct errand *e, struct record *rec, struct 
             err_set(&err, ERR_REFUSED, "%s", d.state == ARM_CANCELED ? "the deployment was cancelled" : d.error.message);
             str_copy(err.remote, sizeof err.remote, d.error.code);
             trouble(rec, seen, "Azure could not make the machine", &err);
-            seen->remedy = REMEDY_NO; /* a deployment that ended does not go on by waiting */
-        }
+            if (seen->remedy == REMEDY_WAIT)
+                seen->remedy = REMEDY_BOOT; /* it has ended, and does not go on by waiting */
+            if (d.state == ARM_CANCELED)
+                seen->remedy = REMEDY_NO;
+        } else if (d.state == ARM_SUCCEEDED)
+            seen->ready = YES;
     }
 }
 
@@ -121,14 +125,15 @@ void machine_look_vm(const struct errand *e, struct record *rec, struct job_seen
         code = arm_vm_get(arm, group, VM_NAME, &vm, &err);
     if (code == ERR_ABSENT) {
         seen->vm = NO;
-        snprintf(rec->trouble, sizeof rec->trouble, "The machine is no longer there: it was deleted, or Azure took it away.");
+        if (rec->state.machine == MACHINE_RUNNING || seen->ready == YES) /* else it is still being made */
+            snprintf(rec->trouble, sizeof rec->trouble, "The machine is no longer there: it was deleted, or Azure took it away.");
     } else if (code != OK)
         log_line(LOG_WARN, "machine in %s: %s", group, err.msg);
     else {
         str_copy(rec->vm_id, sizeof rec->vm_id, vm.vm_id);
         seen->vm = YES;
         if (str_is_nocase(vm.power, "stopped") || str_is_nocase(vm.power, "deallocated")) {
-            seen->vm = NO; /* switched off is no longer at work, though it costs */
+            seen->off = YES; /* no longer at work, though it costs */
             snprintf(rec->trouble, sizeof rec->trouble, "The machine is switched off (%s) and has reported nothing.", vm.power);
         }
     }
@@ -311,6 +316,8 @@ void machine_delete(const struct errand *e, struct record *rec, struct job_seen 
             str_copy(words, sizeof words, err.msg);
             snprintf(rec->delete_note, sizeof rec->delete_note, "%.96s: %s", err.remote, words);
             log_line(LOG_ERROR, "group %s: deletion refused: %s: %s", group, err.remote, err.msg);
+            if (str_is(err.remote, "ScopeLocked"))
+                seen->locked = YES;
         }
     } else if (seen->group == UNSEEN)
         log_line(LOG_ERROR, "group %s stays for now: %s", group, err.msg);

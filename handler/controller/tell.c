@@ -87,7 +87,7 @@ static bool told_file(const struct controller *c, const struct record *rec)
 
 void tell_due(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    static const enum job_notice slack[] = {NOTICE_ACCEPTED, NOTICE_STARTED, NOTICE_RESULT, NOTICE_STUCK};
+    static const enum job_notice slack[] = {NOTICE_ACCEPTED, NOTICE_STARTED, NOTICE_AGAIN, NOTICE_RESULT, NOTICE_STUCK};
     uint32_t due = job_untold(&rec->state);
 
     if ((due & NOTICE_RESULT_FILE) != 0 && told_file(e->c, rec))

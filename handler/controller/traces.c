@@ -130,11 +130,14 @@ void traces_look_status(const struct errand *e, struct record *rec, struct job_s
     controller_status(rec, name);
     enum err_code code = blob_get(&e->c->storage, CONTAINER_FILES, name, &text, NULL, &err);
     if (code == OK) {
+        seen->status = YES;
         seen->heartbeat_s = status_beat(text.p, text.len);
         if (seen->heartbeat_s > 0 && seen->vm != NO) /* a machine that is gone has said why already */
             snprintf(rec->trouble, sizeof rec->trouble, "The machine's last sign of life was %lld min ago.",
                      (long long)(controller_now_s(e->c) - seen->heartbeat_s) / 60);
-    } else if (code != ERR_ABSENT)
+    } else if (code == ERR_ABSENT)
+        seen->status = NO;
+    else
         log_line(LOG_WARN, "status: %s", err.msg);
 }
 

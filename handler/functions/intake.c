@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "controller/ledger.h"
 
-#define CREATE_WAIT_S 3600
+#define CREATE_WAIT_S 3600    /* for ARM to answer at all */
+#define CAPACITY_WAIT_S 86400 /* for a machine that Azure can give */
+#define BOOT_WAIT_S 900
+#define EVICTIONS_MAX 3
 #define SILENCE_S 900
 #define PUBLISH_WAIT_S 1800
 #define TELL_WAIT_S 86400
@@ -177,6 +180,11 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
         .run_max_s = c->max_job_minutes * 60,
         .publish_wait_s = PUBLISH_WAIT_S,
         .tell_wait_s = TELL_WAIT_S,
+        .capacity_wait_s = CAPACITY_WAIT_S,
+        .boot_wait_s = BOOT_WAIT_S,
+        .evictions_max = EVICTIONS_MAX,
+        .sizes = 1,
+        .regions = 1,
     };
     keep_remark(m, rec);
     if (m->faults == 0)

@@ -31,9 +31,11 @@ static void add_accepted(const struct record *rec, struct str *to)
     const struct request *r = &rec->request;
 
     str_addf(to, "Job `%s` is accepted: `%s`, %s, %d epochs on a %s, at most ", r->job_name, r->zip, task_name(r->task), r->epochs,
-             r->vm_size);
+             record_size(rec));
     add_hours(to, r->max_minutes);
     str_add(to, " once started");
+    if (rec->terms.capacity_wait_s > 0)
+        str_addf(to, " (a free machine is waited for up to %d hours)", rec->terms.capacity_wait_s / 3600);
     if (rec->parent_name[0] != '\0')
         str_addf(to, ", going on from `%s`", rec->parent_name);
     if (r->requested_by[0] != '\0')
@@ -95,9 +97,43 @@ static void add_reason(const struct record *rec, struct str *to)
     case REASON_LINE_TASK:
         str_addf(to, "Not published: %s. The files are kept.", rec->trouble);
         break;
+    case REASON_CANCELLED:
+        str_add(to, "somebody asked for it.");
+        break;
+    case REASON_CAPACITY:
+        str_addf(to, "Azure had no machine for it within %d hours. %s", rec->terms.capacity_wait_s / 3600, rec->trouble);
+        break;
+    case REASON_BOOT:
+        str_addf(to, "its machine did not come up within %d min, also not at the second try.", rec->terms.boot_wait_s / 60);
+        break;
+    case REASON_EVICTED:
+        str_addf(to, "Azure took its Spot machine back %d times; send it again with \"spot\":\"prefer\" to let it end without Spot.",
+                 s->evictions);
+        break;
     case REASON_NONE:
         break;
     }
+}
+
+/* An attempt ended without an outcome: what follows. */
+static void add_again(const struct record *rec, struct str *to)
+{
+    const struct job_state *s = &rec->state;
+    const char *name = rec->request.job_name;
+
+    if (s->ended == REASON_EVICTED)
+        str_addf(
+            to,
+            "Job `%s`: Azure took its Spot machine back (%d so far). %s goes on from the last checkpoint; the time limit stays as it is.",
+            name, s->evictions, s->on_demand ? "A machine without Spot" : "Another one");
+    else if (s->ended == REASON_BOOT)
+        str_addf(to, "Job `%s`: its machine did not come up within %d min. It is deleted, and another one is tried.", name,
+                 rec->terms.boot_wait_s / 60);
+    else
+        str_addf(to,
+                 "Job `%s` waits for a machine. %s It is tried again by itself, for at most %d hours; to give up, send "
+                 "{\"v\":1,\"action\":\"cancel\",\"job_id\":\"%s\"}",
+                 name, rec->trouble, rec->terms.capacity_wait_s / 3600, name);
 }
 
 static void add_log(const struct record *rec, const char *fence, struct str *to)
@@ -121,6 +157,7 @@ static void add_result(const struct record *rec, const char *fence, struct str *
     }
     str_addf(to, "Job `%s` %s: ", name,
              s->outcome == OUTCOME_REJECTED    ? "is rejected"
+             : s->outcome == OUTCOME_CANCELLED ? "is cancelled"
              : s->outcome == OUTCOME_TIMED_OUT ? "has run out of time"
                                                : "has failed");
     add_reason(rec, to);
@@ -129,6 +166,8 @@ static void add_result(const struct record *rec, const char *fence, struct str *
     if (s->started_s > 0) {
         str_add(to, "\nIt ended after ");
         add_duration(to, s->outcome_s - s->started_s);
+        if (s->attempt > 1)
+            str_addf(to, " in %d attempts", s->attempt);
         str_add(to, "; nothing was published, and its machine is being deleted.");
     }
     add_log(rec, fence, to);
@@ -143,11 +182,13 @@ void notice_text(const struct record *rec, enum job_notice notice, struct str *t
         add_accepted(rec, to);
         break;
     case NOTICE_STARTED:
-        str_addf(to, "Job `%s`: training has started on a %s; the data is checked first.", rec->request.job_name, rec->request.vm_size);
+        str_addf(to, "Job `%s`: training has started on a %s; the data is checked first.", rec->request.job_name, record_size(rec));
+        break;
+    case NOTICE_AGAIN:
+        add_again(rec, to);
         break;
     case NOTICE_STUCK:
-        str_addf(to, "The machine of job `%s` is still there half an hour after its deletion was ordered, and costs money: ",
-                 rec->request.job_name);
+        str_addf(to, "The machine of job `%s` is still there though its deletion was ordered, and costs money: ", rec->request.job_name);
         str_add(to, rec->delete_note[0] != '\0' ? rec->delete_note : "Azure has not finished deleting its resource group");
         str_add(to, ". It is tried again every minute.");
         break;
@@ -177,6 +218,8 @@ void notice_status(const struct record *rec, int64_t now_s, struct str *to)
     str_addf(to, "%s", job_machine_words[s->machine]);
     if (s->machine == MACHINE_QUEUED && rec->place > 0)
         str_addf(to, " (number %lld)", (long long)rec->place);
+    if (s->machine == MACHINE_QUEUED && s->ended != REASON_NONE)
+        str_addf(to, " (for attempt %d)", s->attempt + 1);
     if (s->machine == MACHINE_QUEUED && rec->zip_note[0] != '\0')
         str_addf(to, " (%s)", rec->zip_note);
     str_add(to, " for ");

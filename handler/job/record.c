@@ -29,17 +29,30 @@ static const struct row TERMS[] = {
     ROW(INT32, job_terms, upload_wait_s), ROW(INT32, job_terms, create_wait_s),
     ROW(INT32, job_terms, silence_s),     ROW(INT32, job_terms, run_s),
     ROW(INT32, job_terms, run_max_s),     ROW(INT32, job_terms, publish_wait_s),
-    ROW(INT32, job_terms, tell_wait_s),   ROWS_END,
+    ROW(INT32, job_terms, tell_wait_s),   ROW(INT32, job_terms, capacity_wait_s),
+    ROW(INT32, job_terms, boot_wait_s),   ROW(INT32, job_terms, evictions_max),
+    ROW(INT32, job_terms, sizes),         ROW(INT32, job_terms, regions),
+    ROW(INT32, job_terms, spot),          ROWS_END,
 };
 static const struct row STATE[] = {
     ROW_WORD(job_state, machine, job_machine_words),
     ROW_WORD(job_state, model, job_model_words),
     ROW_WORD(job_state, outcome, job_outcome_words),
     ROW_WORD(job_state, reason, job_reason_words),
+    ROW_WORD(job_state, ended, job_reason_words),
     ROW(INT32, job_state, attempt),
     ROW(INT32, job_state, due),
     ROW(INT32, job_state, told),
     ROW(INT32, job_state, untold),
+    ROW(INT32, job_state, size),
+    ROW(INT32, job_state, region),
+    ROW(INT32, job_state, on_demand),
+    ROW(INT32, job_state, rounds),
+    ROW(INT32, job_state, evictions),
+    ROW(INT32, job_state, boots),
+    ROW(INT32, job_state, ran),
+    ROW(INT32, job_state, cancelled),
+    ROW(INT32, job_state, control),
     ROW(INT64, job_state, version),
     ROW(INT64, job_state, accepted_s),
     ROW(INT64, job_state, started_s),
@@ -49,6 +62,10 @@ static const struct row STATE[] = {
     ROW(INT64, job_state, machine_since_s),
     ROW(INT64, job_state, model_since_s),
     ROW(INT64, job_state, outcome_s),
+    ROW(INT64, job_state, ordered_s),
+    ROW(INT64, job_state, run_s),
+    ROW(INT64, job_state, refused_s),
+    ROW(INT64, job_state, not_before_s),
     ROW(INT64, job_state, zip_whole_s),
     ROW(INT64, job_state, tell_at_s),
     ROW(INT64, job_state, gone_since_s),
@@ -197,6 +214,16 @@ static enum err_code read_rows(const struct json *from, const struct row *rows, 
 void record_done(struct record *r)
 {
     request_done(&r->request);
+}
+
+const char *record_size(const struct record *r)
+{
+    return r->request.vm_size;
+}
+
+const char *record_region(const struct record *r)
+{
+    return r->location;
 }
 
 void record_write(struct str *to, const struct record *r)

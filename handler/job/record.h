@@ -51,6 +51,10 @@ struct record {
 void record_done(struct record *r);
 #define AUTO_RECORD __attribute__((cleanup(record_done))) struct record
 
+/* Where the present attempt runs, or the next one will. */
+const char *record_size(const struct record *r);
+const char *record_region(const struct record *r);
+
 void record_write(struct str *to, const struct record *r);
 /* ERR_INPUT for a file that is not a record of a version this program knows. */
 enum err_code record_read(const char *text, size_t len, struct record *r, struct err *err) MUST_CHECK;

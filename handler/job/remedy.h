@@ -1,4 +1,4 @@
-/* remedy.h - what an ARM error asks for, by its innermost code (and text), as one table. Pure. */
+/* remedy.h - what an ARM error asks for, by its innermost code and text, as one table. Pure. */
 #ifndef REMEDY_H
 #define REMEDY_H
 #include "base/error.h"
@@ -8,5 +8,5 @@
  * 5xx wait. */
 enum job_remedy remedy_of(const struct err *err);
 /* What a person can do about it: a sentence, or "" when the error speaks for itself. */
-const char *remedy_advice(const char *code);
+const char *remedy_advice(const struct err *err);
 #endif

@@ -1,13 +1,7 @@
 #include "job/step.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-
-const char *const job_machine_words[] = {"queued", "provisioning", "running", "deleting", "closed", NULL};
-const char *const job_model_words[] = {"none", "offered", "verified", "copied", "current", "kept", "broken", NULL};
-const char *const job_outcome_words[] = {"none", "succeeded", "failed", "timed_out", "rejected", NULL};
-const char *const job_reason_words[] = {"none",   "message", "zip",   "refused",   "create_wait",  "report",    "no_model", "deadline",
-                                        "silent", "gone",    "model", "published", "publish_wait", "line_task", NULL};
+#include "job/place.h"
+#include "job/step_model.h"
 
 uint32_t job_untold(const struct job_state *state)
 {
@@ -19,34 +13,38 @@ struct job_state job_accepted(int64_t now_s)
     return (struct job_state){.accepted_s = now_s, .machine_since_s = now_s, .due = NOTICE_ACCEPTED};
 }
 
-static void set_outcome(struct job_state *s, enum job_outcome outcome, enum job_reason reason, int64_t now_s)
-{
-    if (s->outcome != OUTCOME_NONE)
-        return; /* set once */
-    s->outcome = outcome;
-    s->reason = reason;
-    s->outcome_s = now_s;
-    s->due |= NOTICE_RESULT | NOTICE_RESULT_FILE;
-}
-
 struct job_state job_rejected(int64_t now_s)
 {
     struct job_state s = {.accepted_s = now_s, .machine_since_s = now_s, .machine = MACHINE_DELETING};
-    set_outcome(&s, OUTCOME_REJECTED, REASON_MESSAGE, now_s);
+    step_outcome(&s, OUTCOME_REJECTED, REASON_MESSAGE, now_s);
     return s;
 }
 
-/* Orders the machine of the present attempt. Times start anew with each order: a creation that was refused has cost nothing. */
+bool job_on_spot(const struct job_terms *terms, const struct job_state *state)
+{
+    return terms->spot != SPOT_NEVER && !state->on_demand;
+}
+
+static void set_times(const struct job_terms *t, struct job_state *s)
+{
+    int64_t run_s = s->run_s > 0 ? s->run_s : t->run_s, reserve = run_s / 10 > 600 ? run_s / 10 : 600;
+
+    s->hard_stop_s = s->started_s + t->run_max_s;
+    s->deadline_s = s->started_s + run_s;
+    s->train_until_s = s->deadline_s - reserve;
+}
+
+/* Orders the machine of the present attempt. Times start anew with each order as long as no machine was there: a creation that was refused
+ * has cost nothing. From then on all attempts share one budget. */
 static void order_creation(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
-    int32_t reserve = t->run_s / 10 > 600 ? t->run_s / 10 : 600;
-
-    n->state.started_s = now_s;
-    n->state.deadline_s = now_s + t->run_s;
-    n->state.train_until_s = n->state.deadline_s - reserve;
-    n->state.hard_stop_s = now_s + t->run_max_s;
+    n->state.ordered_s = now_s;
     n->state.create_until_s = seen->until_s;
     n->act |= ACT_CREATE;
+    if (n->state.ran)
+        return;
+    n->state.started_s = now_s;
+    set_times(t, &n->state);
 }
 
 /* Every attempt that ends, however it ends, passes here. */
@@ -54,14 +52,28 @@ static void end_attempt(struct job_next *n, int64_t now_s)
 {
     n->state.machine = MACHINE_DELETING;
     n->state.machine_since_s = now_s;
+    n->state.gone_since_s = 0;
     if (n->state.attempt > 0)
         n->act |= ACT_FENCE | ACT_DELETE;
 }
 
 static void fail_attempt(struct job_next *n, enum job_outcome outcome, enum job_reason reason, int64_t now_s)
 {
-    set_outcome(&n->state, outcome, reason, now_s);
+    step_outcome(&n->state, outcome, reason, now_s);
     end_attempt(n, now_s);
+    if (n->state.ran && outcome != OUTCOME_CANCELLED)
+        n->act |= ACT_EVIDENCE;
+}
+
+/* Ends the attempt without an outcome: another follows once its group is gone. */
+static void try_again(struct job_next *n, enum job_reason reason, bool tell, int64_t now_s)
+{
+    n->state.ended = reason;
+    end_attempt(n, now_s);
+    if (!tell)
+        return;
+    n->state.due |= NOTICE_AGAIN;
+    n->state.told &= ~(uint32_t)NOTICE_AGAIN;
 }
 
 /* The manifest is the truth: a complete one outranks the report, and success without one is a failure. */
@@ -94,50 +106,149 @@ static bool is_late(const struct job_state *s, const struct job_seen *seen, int6
     return now_s >= s->deadline_s + (nothing_came(seen) ? 0 : LATE_S);
 }
 
+static void start_attempt(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
+{
+    n->state.machine = MACHINE_PROVISIONING;
+    n->state.machine_since_s = now_s;
+    n->state.attempt++;
+    order_creation(t, n, seen, now_s);
+}
+
 static void step_queued(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     int64_t waits_since_s = n->state.zip_whole_s > n->state.accepted_s ? n->state.zip_whole_s : n->state.accepted_s;
 
+    if (n->state.cancelled) {
+        fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+        return;
+    }
     n->look = LOOK_ZIP;
     if (seen->zip == YES && seen->slot == NO)
         n->state.zip_whole_s = now_s; /* who replaces it while the job waits for a slot gets the whole wait again */
     if (seen->zip == YES && seen->slot == UNSEEN) {
         n->act |= ACT_TAKE_SLOT;
     } else if (seen->zip == YES && seen->slot == YES) {
-        n->state.machine = MACHINE_PROVISIONING;
-        n->state.machine_since_s = now_s;
-        n->state.attempt++;
-        order_creation(t, n, seen, now_s);
+        start_attempt(t, n, seen, now_s);
     } else if ((seen->zip == NO && now_s >= waits_since_s + t->upload_wait_s) ||
                (seen->zip == UNSEEN && now_s >= waits_since_s + t->upload_wait_s + DEAF_S)) {
         fail_attempt(n, OUTCOME_REJECTED, REASON_ZIP, now_s);
     }
 }
 
+/* After an attempt that ended: the data was whole before, so only the time and a slot are waited for. */
+static void step_queued_again(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
+{
+    if (n->state.cancelled)
+        fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+    else if (n->state.ran && now_s >= n->state.train_until_s)
+        fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
+    else if (now_s < n->state.not_before_s)
+        return;
+    else if (seen->slot == UNSEEN)
+        n->act |= ACT_TAKE_SLOT;
+    else if (seen->slot == YES)
+        start_attempt(t, n, seen, now_s);
+}
+
+/* A machine that did not come up gets one more try. */
+static void step_boot_failed(struct job_next *n, int64_t now_s)
+{
+    n->state.ran = 1;
+    if (n->state.boots++ < BOOTS_MAX) {
+        try_again(n, REASON_BOOT, true, now_s);
+        n->act |= ACT_EVIDENCE;
+    } else
+        fail_attempt(n, OUTCOME_FAILED, REASON_BOOT, now_s);
+}
+
+/* A Spot machine that is no longer there was taken back: another goes on where it stopped. Any other was deleted by somebody. */
+static void step_lost(const struct job_terms *t, struct job_next *n, int64_t now_s)
+{
+    struct job_state *s = &n->state;
+
+    s->ran = 1;
+    if (!job_on_spot(t, s)) {
+        fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
+        return;
+    }
+    if (++s->evictions > t->evictions_max && t->spot == SPOT_ONLY)
+        fail_attempt(n, OUTCOME_FAILED, REASON_EVICTED, now_s);
+    else {
+        s->on_demand = s->evictions > t->evictions_max;
+        try_again(n, REASON_EVICTED, true, now_s);
+    }
+}
+
+static void step_refused(const struct job_terms *t, struct job_next *n, enum job_remedy remedy, int64_t now_s)
+{
+    struct job_state *s = &n->state;
+
+    if (remedy == REMEDY_BOOT) {
+        step_boot_failed(n, now_s);
+        return;
+    }
+    if (remedy == REMEDY_NO || (remedy == REMEDY_NO_SPOT && t->spot == SPOT_ONLY)) {
+        fail_attempt(n, OUTCOME_FAILED, REASON_REFUSED, now_s);
+        return;
+    }
+    if (s->refused_s == 0)
+        s->refused_s = now_s;
+    bool elsewhere = place_next(t, s, remedy);
+    if (!elsewhere && now_s >= s->refused_s + t->capacity_wait_s) {
+        fail_attempt(n, OUTCOME_FAILED, REASON_CAPACITY, now_s);
+        return;
+    }
+    try_again(n, REASON_CAPACITY, !elsewhere && s->rounds == 0, now_s);
+    s->not_before_s = elsewhere ? 0 : now_s + place_wait_s(s->rounds++);
+}
+
+/* No claim in boot_wait_s after the last order; when storage does not say whether there is one, not for long. */
+static bool boot_is_late(const struct job_terms *t, const struct job_state *s, const struct job_seen *seen, int64_t now_s)
+{
+    bool proof = seen->claim == NO && nothing_came(seen);
+
+    return t->boot_wait_s > 0 && s->ordered_s > 0 && now_s >= s->ordered_s + t->boot_wait_s + (proof ? 0 : LATE_S);
+}
+
 static void step_provisioning(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     struct job_state *s = &n->state;
 
-    n->look = LOOK_RESULT | LOOK_DEPLOYMENT | LOOK_CLAIM;
+    n->look = LOOK_RESULT | LOOK_DEPLOYMENT | LOOK_VM | LOOK_CLAIM;
     if (seen->deployment == YES || seen->claim == YES)
         s->create_until_s = 0;
     if (result_is_there(n, seen, now_s))
         return;
-    if (seen->remedy == REMEDY_NO)
-        fail_attempt(n, OUTCOME_FAILED, REASON_REFUSED, now_s);
-    else if (seen->deployment == NO && s->create_until_s == 0 && nothing_came(seen))
-        fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
-    else if (seen->claim == YES) {
+    if (s->cancelled)
+        fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+    else if (seen->claim == YES) { /* it works, whatever became of its deployment */
         s->machine = MACHINE_RUNNING;
         s->machine_since_s = now_s;
+        s->ran = 1;
+        s->rounds = 0;
+        s->refused_s = 0;
         s->due |= NOTICE_STARTED;
-    } else if (seen->deployment == NO && now_s > s->create_until_s + SETTLE_S) {
+    } else if (seen->remedy > REMEDY_WAIT)
+        step_refused(t, n, seen->remedy, now_s);
+    else if (seen->deployment == NO && s->create_until_s == 0 && nothing_came(seen))
+        fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
+    else if (seen->ready == YES && seen->vm == NO && seen->claim == NO && nothing_came(seen))
+        step_lost(t, n, now_s);
+    else if (seen->deployment == NO && now_s > s->create_until_s + SETTLE_S) {
         if (now_s >= s->machine_since_s + t->create_wait_s)
             fail_attempt(n, OUTCOME_FAILED, REASON_CREATE_WAIT, now_s);
         else
             order_creation(t, n, seen, now_s);
     } else if (is_late(s, seen, now_s))
         fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
+    else if (boot_is_late(t, s, seen, now_s))
+        step_boot_failed(n, now_s);
+}
+
+/* Its last sign of life, as far as storage says: the claim is the first. 0: not known (a status that cannot be read is not old). */
+static int64_t last_sign_s(const struct job_state *s, const struct job_seen *seen)
+{
+    return seen->status == NO ? s->machine_since_s : seen->status == YES ? seen->heartbeat_s : 0;
 }
 
 static void step_running(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
@@ -145,79 +256,66 @@ static void step_running(const struct job_terms *t, struct job_next *n, const st
     n->look = LOOK_RESULT | LOOK_STATUS | LOOK_VM;
     if (result_is_there(n, seen, now_s))
         return;
-    if (is_late(&n->state, seen, now_s))
+    int64_t sign_s = last_sign_s(&n->state, seen);
+    if (n->state.cancelled)
+        fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+    else if (is_late(&n->state, seen, now_s))
         fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
     else if (!nothing_came(seen))
         return;
     else if (seen->vm == NO)
+        step_lost(t, n, now_s);
+    else if (seen->off == YES)
         fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
-    else if (seen->vm == YES && seen->heartbeat_s > 0 && now_s - seen->heartbeat_s > t->silence_s)
+    else if (seen->vm == YES && sign_s > 0 && now_s - sign_s > t->silence_s)
         fail_attempt(n, OUTCOME_FAILED, REASON_SILENT, now_s);
 }
 
-/* The model's column: it moves on while the machine is being deleted. True once nothing is left to do for it. */
-static bool step_model(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
+/* Twice, a look apart: ARM's reads may lag, and after this nobody looks again. */
+static bool group_is_gone(struct job_state *s, const struct job_seen *seen, int64_t now_s)
+{
+    if (seen->group == YES)
+        s->gone_since_s = 0;
+    else if (seen->group == NO && s->gone_since_s == 0 && (s->create_until_s == 0 || now_s > s->create_until_s + SETTLE_S))
+        s->gone_since_s = now_s;
+    return s->attempt == 0 || (seen->group == NO && s->gone_since_s > 0 && now_s >= s->gone_since_s + GONE_AGAIN_S);
+}
+
+/* The attempt is gone and the job has neither outcome nor model: the next one. Who waits for capacity lets others have the slot. */
+static void step_next_attempt(struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     struct job_state *s = &n->state;
 
-    if (s->model == MODEL_NONE)
-        return true;
-    if ((s->model == MODEL_OFFERED && (seen->model == MODEL_VERIFIED || seen->model == MODEL_BROKEN)) ||
-        (s->model == MODEL_VERIFIED && (seen->model == MODEL_COPIED || seen->model == MODEL_BROKEN || seen->model == MODEL_KEPT)) ||
-        (s->model == MODEL_COPIED && seen->model == MODEL_CURRENT))
-        s->model = seen->model;
-    if (s->model == MODEL_VERIFIED && s->version == 0 && seen->line == YES)
-        s->version = seen->version;
-    if ((s->model == MODEL_OFFERED || s->model == MODEL_VERIFIED) && s->version == 0 && now_s >= s->model_since_s + t->publish_wait_s) {
-        s->model = MODEL_KEPT;
-        set_outcome(s, OUTCOME_SUCCEEDED, REASON_PUBLISH_WAIT, now_s);
+    if (now_s < s->not_before_s && seen->slot != NO) {
+        n->act |= ACT_FREE_SLOT;
+        return;
     }
-    switch (s->model) {
-    case MODEL_OFFERED:
-        n->act |= ACT_VERIFY;
-        return false;
-    case MODEL_VERIFIED:
-        n->act |= s->version == 0 ? ACT_TAKE_LINE : ACT_COPY;
-        return false;
-    case MODEL_COPIED:
-        n->act |= ACT_POINT;
-        return false;
-    case MODEL_BROKEN:
-        set_outcome(s, OUTCOME_FAILED, REASON_MODEL, now_s);
-        break;
-    case MODEL_KEPT:
-        set_outcome(s, OUTCOME_SUCCEEDED, REASON_LINE_TASK, now_s);
-        break;
-    case MODEL_CURRENT:
-        set_outcome(s, OUTCOME_SUCCEEDED, REASON_PUBLISHED, now_s);
-        break;
-    case MODEL_NONE:
-        break;
-    }
-    if (seen->line == NO)
-        return true;
-    n->act |= ACT_FREE_LINE;
-    return false;
+    s->machine = MACHINE_QUEUED;
+    s->machine_since_s = now_s;
+    s->gone_since_s = 0;
+    s->create_until_s = 0;
 }
 
 static void step_deleting(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     struct job_state *s = &n->state;
-    if (seen->group == YES)
-        s->gone_since_s = 0;
-    else if (seen->group == NO && s->gone_since_s == 0 && (s->create_until_s == 0 || now_s > s->create_until_s + SETTLE_S))
-        s->gone_since_s = now_s;
-    /* Twice, a look apart: ARM's reads may lag, and after this nobody looks again. */
-    bool gone = s->attempt == 0 || (seen->group == NO && s->gone_since_s > 0 && now_s >= s->gone_since_s + GONE_AGAIN_S);
+    bool gone = group_is_gone(s, seen, now_s);
 
+    if (s->cancelled && s->model == MODEL_NONE)
+        step_outcome(s, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
     if (s->attempt > 0) {
         n->look = LOOK_GROUP;
         if (seen->group != NO)
             n->act |= ACT_DELETE;
     }
-    if (seen->group == YES && now_s >= s->machine_since_s + STUCK_S)
+    if (seen->group == YES && (seen->locked == YES || now_s >= s->machine_since_s + STUCK_S))
         s->due |= NOTICE_STUCK;
     bool settled = step_model(t, n, seen, now_s);
+    if (s->outcome == OUTCOME_NONE && s->model == MODEL_NONE) {
+        if (gone)
+            step_next_attempt(n, seen, now_s);
+        return;
+    }
     if (gone && seen->slot != NO)
         n->act |= ACT_FREE_SLOT;
     if (s->outcome != OUTCOME_NONE && now_s >= s->outcome_s + t->tell_wait_s)
@@ -226,6 +324,26 @@ static void step_deleting(const struct job_terms *t, struct job_next *n, const s
         s->machine = MACHINE_CLOSED;
         s->machine_since_s = now_s;
         n->act |= ACT_FORGET;
+    }
+}
+
+/* What a message asks for. A job that has its outcome, or a model on its way, is past it. */
+static void take_order(const struct job_terms *t, struct job_next *n, const struct job_seen *seen)
+{
+    struct job_state *s = &n->state;
+
+    if (seen->control == YES)
+        s->control = 0;
+    if (s->outcome != OUTCOME_NONE || s->model != MODEL_NONE || seen->order == ORDER_NONE)
+        return;
+    if (seen->order == ORDER_CANCEL)
+        s->cancelled = 1;
+    int64_t run_s = seen->extend_s < t->run_max_s ? seen->extend_s : t->run_max_s;
+    if (seen->order == ORDER_EXTEND && run_s > (s->run_s > 0 ? s->run_s : t->run_s)) {
+        s->run_s = run_s;
+        s->control = s->started_s > 0;
+        if (s->started_s > 0)
+            set_times(t, s);
     }
 }
 
@@ -245,9 +363,13 @@ struct job_next job_step(const struct job_terms *terms, const struct job_state *
     struct job_next n = {.state = *state};
 
     n.state.told |= seen->told & n.state.due;
+    take_order(terms, &n, seen);
     switch (state->machine) {
     case MACHINE_QUEUED:
-        step_queued(terms, &n, seen, now_s);
+        if (state->attempt == 0)
+            step_queued(terms, &n, seen, now_s);
+        else
+            step_queued_again(terms, &n, seen, now_s);
         break;
     case MACHINE_PROVISIONING:
         step_provisioning(terms, &n, seen, now_s);
@@ -262,6 +384,8 @@ struct job_next job_step(const struct job_terms *terms, const struct job_state *
         n.act = ACT_FREE_LINE | ACT_FREE_SLOT | ACT_FORGET;
         break;
     }
+    if (n.state.control && (n.state.machine == MACHINE_PROVISIONING || n.state.machine == MACHINE_RUNNING))
+        n.act |= ACT_CONTROL;
     tell_people(&n, state, now_s);
     n.next_look_s = now_s + LOOK_AGAIN_S;
     return n;

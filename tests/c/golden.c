@@ -15,20 +15,28 @@ static void put(const char *path, const struct str *text)
     assert_int_equal(fwrite(text->p, 1, text->len, f), text->len);
 }
 
+void golden_read(const char *file, struct str *text)
+{
+    AUTO_STR path = STR_MAX(4096);
+    char piece[4096];
+    size_t n;
+
+    str_addf(&path, "%s/%s", TEST_GOLDEN, file);
+    __attribute__((cleanup(close_file))) FILE *f = fopen(str_c(&path), "rbe");
+    if (f == NULL)
+        fail_msg("%s is missing: UPDATE_GOLDEN=1 writes it", file);
+    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
+        str_add_n(text, piece, n);
+}
+
 void golden_same(const char *file, const struct str *text)
 {
     AUTO_STR path = STR_MAX(4096), kept = STR_MAX(1024 * 1024);
-    char piece[4096];
-    size_t n;
 
     assert_non_null(str_c(text));
     str_addf(&path, "%s/%s", TEST_GOLDEN, file);
     if (getenv("UPDATE_GOLDEN") != NULL)
         put(str_c(&path), text);
-    __attribute__((cleanup(close_file))) FILE *f = fopen(str_c(&path), "rbe");
-    if (f == NULL)
-        fail_msg("%s is missing: UPDATE_GOLDEN=1 writes it", file);
-    while ((n = fread(piece, 1, sizeof piece, f)) > 0)
-        str_add_n(&kept, piece, n);
+    golden_read(file, &kept);
     assert_string_equal(str_c(text), str_c(&kept));
 }

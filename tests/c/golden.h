@@ -3,5 +3,7 @@
 #define GOLDEN_H
 #include "base/str.h"
 
+/* A kept file as it is; *text's max must have room for it. */
+void golden_read(const char *file, struct str *text);
 void golden_same(const char *file, const struct str *text);
 #endif

@@ -120,7 +120,7 @@ static void test_a_job_goes_from_message_to_deployment_in_one_drive(void **state
     w.brings = (struct job_seen){.slot = YES, .deployment = YES};
     assert_int_equal(go(&w, "j1"), OK);
     /* look zip; save, take slot; save the order, create; save, tell; keep what telling brought */
-    assert_string_equal(w.order, "look1 save0 act1 save1 act2 save1 act400 save1");
+    assert_string_equal(w.order, "look1 save0 act1 save1 act2 save1 act1000 save1");
     assert_int_equal(w.saved.state.machine, MACHINE_PROVISIONING);
     assert_int_equal(w.saved.state.create_until_s, 0);
     assert_int_equal(job_untold(&w.saved.state), 0);
@@ -139,7 +139,7 @@ static void test_a_job_just_made_is_neither_loaded_nor_saved_before_its_first_ac
         .ctx = &w, .now_s = now_s, .pause = no_pause, .until_s = w.now_s + 120, .load = load, .save = save, .look = look, .act = act};
     w.fail_load = 1;
     assert_int_equal(drive_new(&world, &rec, &err), OK);
-    assert_string_equal(w.order, "look1 act1 save1 act2 save1 act400 save1");
+    assert_string_equal(w.order, "look1 act1 save1 act2 save1 act1000 save1");
 }
 
 static void test_nothing_is_done_that_no_save_has_ordered(void **state)
@@ -160,7 +160,7 @@ static void test_who_loses_loads_again(void **state)
     w.shows.zip = NO;
     w.conflicts = 2;
     assert_int_equal(go(&w, "j1"), OK);
-    assert_string_equal(w.order, "look1 conflict0 look1 conflict0 look1 save0 act400 save0");
+    assert_string_equal(w.order, "look1 conflict0 look1 conflict0 look1 save0 act1000 save0");
     assert_int_equal(w.paused, 1 + 2);
 }
 

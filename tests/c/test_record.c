@@ -23,14 +23,36 @@ static void test_round_trip(void **state)
     assert_string_equal(str_c(&first), str_c(&second));
 }
 
-static void test_version_1_as_it_was_first_written(void **state)
+static void test_as_it_is_written_now(void **state)
 {
     (void)state;
     AUTO_RECORD rec = {0};
     AUTO_STR text = STR_MAX(RECORD_BYTES_MAX);
     sample_record(&rec);
     record_write(&text, &rec);
-    golden_same("record.v1.json", &text);
+    golden_same("record.json", &text);
+}
+
+/* This file never changes: it is what the first version wrote, and what lies in storage somewhere. */
+static void test_version_1_as_it_was_first_written_still_loads_and_steps(void **state)
+{
+    (void)state;
+    AUTO_RECORD rec = {0}, now = {0};
+    AUTO_STR text = STR_MAX(RECORD_BYTES_MAX);
+    struct err err = {0};
+    golden_read("record.v1.json", &text);
+    assert_ok(record_read(text.p, text.len, &rec, &err), err);
+    sample_record(&now);
+    assert_string_equal(rec.job_id, now.job_id);
+    assert_true(request_same(&rec.request, &now.request));
+    assert_string_equal(record_size(&rec), "Standard_D8s_v4");
+    assert_string_equal(record_region(&rec), "japaneast");
+    assert_int_equal(rec.state.deadline_s, now.state.deadline_s);
+    struct job_seen seen = {.manifest = NO, .reported = NO, .vm = YES, .status = YES, .heartbeat_s = rec.state.machine_since_s};
+    assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.machine_since_s + 60).state.machine, MACHINE_RUNNING);
+    assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.deadline_s).state.outcome, OUTCOME_TIMED_OUT);
+    seen.vm = NO;
+    assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.machine_since_s + 60).state.reason, REASON_GONE);
 }
 
 static void test_what_is_not_a_record_is_refused(void **state)
@@ -59,7 +81,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_version_1_as_it_was_first_written),
+        cmocka_unit_test(test_as_it_is_written_now),
+        cmocka_unit_test(test_version_1_as_it_was_first_written_still_loads_and_steps),
         cmocka_unit_test(test_what_is_not_a_record_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,53 +1,7 @@
 /* The decisions, one row a situation: what was, what was seen, what must follow. */
 #include "test.h"
 
-#include "job/step.h"
-
-#define T0 1000000
-static const struct job_terms TERMS = {.upload_wait_s = 300,
-                                       .create_wait_s = 3600,
-                                       .silence_s = 900,
-                                       .run_s = 8 * 3600,
-                                       .run_max_s = 24 * 3600,
-                                       .publish_wait_s = 1800,
-                                       .tell_wait_s = 86400};
-
-static struct job_state running(void)
-{
-    return (struct job_state){.machine = MACHINE_RUNNING,
-                              .attempt = 1,
-                              .accepted_s = T0,
-                              .started_s = T0,
-                              .deadline_s = T0 + TERMS.run_s,
-                              .hard_stop_s = T0 + TERMS.run_max_s};
-}
-
-static struct job_state provisioning(int64_t create_until_s)
-{
-    struct job_state s = running();
-    s.machine = MACHINE_PROVISIONING;
-    s.machine_since_s = T0;
-    s.create_until_s = create_until_s;
-    return s;
-}
-
-static struct job_state deleting(enum job_model model, enum job_outcome outcome)
-{
-    struct job_state s = running();
-    s.machine = MACHINE_DELETING;
-    s.machine_since_s = T0;
-    s.gone_since_s = T0 - 3600; /* a first 404 was seen */
-    s.model = model;
-    s.model_since_s = T0;
-    s.outcome = outcome;
-    s.outcome_s = outcome == OUTCOME_NONE ? 0 : T0;
-    return s;
-}
-
-static struct job_next step(struct job_state s, struct job_seen seen, int64_t now_s)
-{
-    return job_step(&TERMS, &s, &seen, now_s);
-}
+#include "step_states.h"
 
 static void test_queued_waits_for_zip_then_slot(void **state)
 {
@@ -198,6 +152,7 @@ static void test_running_ends_only_with_proof(void **state)
     assert_int_equal(step(running(), seen, T0 + 60).state.reason, REASON_GONE);
     seen = quiet;
     seen.vm = YES;
+    seen.status = YES;
     seen.heartbeat_s = T0 + 10;
     assert_int_equal(step(running(), seen, T0 + 910).state.machine, MACHINE_RUNNING);
     assert_int_equal(step(running(), seen, T0 + 911).state.reason, REASON_SILENT);
@@ -206,6 +161,13 @@ static void test_running_ends_only_with_proof(void **state)
     seen.vm = YES;
     seen.heartbeat_s = 0; /* a status that cannot be read is not old */
     assert_int_equal(step(running(), seen, T0 + 5000).state.machine, MACHINE_RUNNING);
+    struct job_state claimed = running();
+    claimed.machine_since_s = T0 + 100;
+    seen.status = NO; /* claimed, and never heard of again */
+    assert_int_equal(step(claimed, seen, T0 + 1000).state.machine, MACHINE_RUNNING);
+    assert_int_equal(step(claimed, seen, T0 + 1001).state.reason, REASON_SILENT);
+    seen.off = YES;
+    assert_int_equal(step(claimed, seen, T0 + 200).state.reason, REASON_GONE); /* off is no longer at work, and costs */
 }
 
 static void test_model_goes_step_by_step(void **state)
@@ -414,7 +376,10 @@ static void test_random_walks(void **state)
             seen.manifest = (r[2] >> 13) % 3;
             seen.reported = (r[2] >> 16) % 3;
             seen.report = OUTCOME_SUCCEEDED + (r[3] >> 10) % 3;
-            seen.remedy = (r[3] >> 14) % 17 == 0 ? REMEDY_NO : REMEDY_NONE;
+            seen.remedy = (r[3] >> 14) % 17 == 0 ? REMEDY_WAIT + (r[3] >> 20) % 7 : REMEDY_NONE;
+            seen.ready = (r[5] >> 15) % 3;
+            seen.status = (r[5] >> 18) % 3;
+            seen.order = (r[5] >> 21) % 40 == 0 ? ORDER_CANCEL : ORDER_NONE;
             seen.model = (r[4] >> 10) % 7;
             seen.version = 1 + (r[4] >> 16) % 9;
             seen.told = r[5] >> 10 & 15;
@@ -431,6 +396,8 @@ static void test_random_walks(void **state)
                 assert_int_equal(seen.slot, NO);
                 assert_true(n.state.attempt == 0 || seen.group == NO);
             }
+            assert_true((n.act & ACT_CREATE) == 0 || (n.state.machine == MACHINE_PROVISIONING && n.state.attempt >= s.attempt));
+            assert_true(n.state.attempt == s.attempt || (s.machine == MACHINE_QUEUED && n.state.attempt == s.attempt + 1));
             assert_true(n.state.machine >= s.machine || (s.machine == MACHINE_DELETING && n.state.machine == MACHINE_QUEUED));
             assert_true((n.act & ACT_COPY) == 0 || n.state.version > 0);
             s = n.state;
