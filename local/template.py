@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -73,6 +74,12 @@ class Scope:
             )
         if lower == "concat":
             return "".join(str(item) for item in arguments)
+        if lower == "equals":
+            return arguments[0] == arguments[1]
+        if lower == "if":
+            return arguments[1] if arguments[0] else arguments[2]
+        if lower == "json":
+            return json.loads(arguments[0])
         if lower == "resourceid":
             return self._resource_id(arguments)
         if lower == "resourcegroup":

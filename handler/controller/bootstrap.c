@@ -174,7 +174,7 @@ static enum err_code job_json(const struct storage *s, const struct record *rec,
     json_put_int(to, "attempt", rec->state.attempt);
     json_put_text(to, "trainer", rec->trainer);
     put_request(to, rec);
-    json_put_text(to, "vm_size", rec->request.vm_size);
+    json_put_text(to, "vm_size", record_size(rec));
     json_open(to, "zip", '{');
     json_put_int(to, "size", rec->zip_size);
     json_put_text(to, "etag", rec->zip_etag);

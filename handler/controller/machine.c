@@ -201,7 +201,7 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
         return err->code;
     if (too_late(e, rec))
         return err_set(err, ERR_UNREACHABLE, "no time left in this call");
-    str_copy(want.location, sizeof want.location, rec->location);
+    str_copy(want.location, sizeof want.location, record_region(rec));
     template_tags(rec, &want);
     enum err_code code = arm_group_put(arm, group, &want, err);
     if (code == OK)

@@ -72,8 +72,9 @@ enum err_code template_body(const struct record *rec, const struct str *custom_d
     json_put_text(to, "mode", "Incremental");
     json_put_value(to, "template", template);
     json_open(to, "parameters", '{');
-    put_parameter(to, "location", rec->location);
-    put_parameter(to, "vmSize", rec->request.vm_size);
+    put_parameter(to, "location", record_region(rec));
+    put_parameter(to, "vmSize", record_size(rec));
+    put_parameter(to, "priority", job_on_spot(&rec->terms, &rec->state) ? "Spot" : "Regular");
     put_tags(to, rec);
     put_parameter(to, "sshPublicKey", SSH_KEY);
     put_parameter(to, "customData", str_c(&encoded));
