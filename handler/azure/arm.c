@@ -1,4 +1,4 @@
-#include "azure/arm.h"
+#include "azure/arm_call.h"
 
 #include <string.h>
 
@@ -14,7 +14,7 @@
 
 /* ---- one call ---- */
 
-static void start(const struct arm *a, const char *method, struct http_request *req)
+void arm_start(const struct arm *a, const char *method, struct http_request *req)
 {
     size_t len = strlen(a->endpoint);
     while (len && a->endpoint[len - 1] == '/')
@@ -30,7 +30,7 @@ static void start(const struct arm *a, const char *method, struct http_request *
 static void start_in_group(const struct arm *a, const char *method, const char *group, const char *kind, const char *name, const char *tail,
                            struct http_request *req)
 {
-    start(a, method, req);
+    arm_start(a, method, req);
     str_add(&req->url, "/subscriptions/");
     str_add_percent(&req->url, a->subscription);
     str_add(&req->url, "/resourceGroups/");
@@ -70,8 +70,7 @@ static enum err_code explain(const struct http_request *req, const struct http_r
     return code;
 }
 
-/* Sends it; 2xx is OK, and the body comes back parsed if answer is not NULL. thing: the code of a 404 that means ERR_ABSENT. */
-static enum err_code call(const struct arm *a, struct http_request *req, const char *thing, struct json **answer, struct err *err)
+enum err_code arm_call(const struct arm *a, struct http_request *req, const char *thing, struct json **answer, struct err *err)
 {
     AUTO_RESPONSE res = {0};
     enum err_code code = http_send(a->http, req, &res, err);
@@ -114,7 +113,7 @@ enum err_code arm_group_get(const struct arm *a, const char *group, struct arm_g
     AUTO_REQUEST req = {0};
     AUTO_JSON answer = NULL;
     start_in_group(a, "GET", group, NULL, NULL, VERSION_QUERY, &req);
-    enum err_code code = call(a, &req, NO_GROUP, &answer, err);
+    enum err_code code = arm_call(a, &req, NO_GROUP, &answer, err);
     if (code)
         return code;
     const struct json *tags = json_get(answer, "tags");
@@ -150,7 +149,7 @@ enum err_code arm_group_put(const struct arm *a, const char *group, const struct
     http_set(&req.headers, "Content-Type", "application/json");
     req.body = body.p;
     req.body_len = body.len;
-    return call(a, &req, NO_GROUP, NULL, err);
+    return arm_call(a, &req, NO_GROUP, NULL, err);
 }
 
 enum err_code arm_group_delete(const struct arm *a, const char *group, struct err *err)
@@ -161,7 +160,7 @@ enum err_code arm_group_delete(const struct arm *a, const char *group, struct er
         err = &local;
     /* The machine gets no graceful stop: what it had to say is in storage, and its minutes cost. */
     start_in_group(a, "DELETE", group, NULL, NULL, VERSION_QUERY "&forceDeletionTypes=Microsoft.Compute%2FvirtualMachines", &req);
-    enum err_code code = call(a, &req, NO_GROUP, NULL, err);
+    enum err_code code = arm_call(a, &req, NO_GROUP, NULL, err);
     bool under_way = code == ERR_CONFLICT && str_is_nocase(err->remote, "ResourceGroupBeingDeleted");
     return code == ERR_ABSENT || under_way ? OK : code;
 }
@@ -173,7 +172,7 @@ enum err_code arm_deployment_get(const struct arm *a, const char *group, const c
     AUTO_REQUEST req = {0};
     AUTO_JSON answer = NULL;
     start_in_group(a, "GET", group, DEPLOYMENTS, name, VERSION_QUERY, &req);
-    enum err_code code = call(a, &req, NO_DEPLOYMENT, &answer, err);
+    enum err_code code = arm_call(a, &req, NO_DEPLOYMENT, &answer, err);
     if (code)
         return code;
     const char *state = json_text(json_path(answer, "properties.provisioningState"));
@@ -195,7 +194,7 @@ enum err_code arm_deployment_put(const struct arm *a, const char *group, const c
     http_set(&req.headers, "Content-Type", "application/json");
     req.body = body;
     req.body_len = len;
-    enum err_code code = call(a, &req, NO_DEPLOYMENT, NULL, err);
+    enum err_code code = arm_call(a, &req, NO_DEPLOYMENT, NULL, err);
     /* One fixed name a job: what is active is this very deployment, from a repeated message or a lost answer. */
     return code == ERR_CONFLICT && str_starts(err->remote, "DeploymentActive") ? OK : code;
 }
@@ -205,7 +204,7 @@ enum err_code arm_deployment_cancel(const struct arm *a, const char *group, cons
     AUTO_REQUEST req = {0};
     start_in_group(a, "POST", group, DEPLOYMENTS, name, "/cancel" VERSION_QUERY, &req);
     req.repeatable = true; /* a second cancellation changes nothing */
-    enum err_code code = call(a, &req, NO_DEPLOYMENT, NULL, err);
+    enum err_code code = arm_call(a, &req, NO_DEPLOYMENT, NULL, err);
     return code == ERR_ABSENT || code == ERR_CONFLICT ? OK : code; /* gone, or not running any more */
 }
 
@@ -216,7 +215,7 @@ enum err_code arm_vm_get(const struct arm *a, const char *group, const char *nam
     AUTO_REQUEST req = {0};
     AUTO_JSON answer = NULL;
     start_in_group(a, "GET", group, "/providers/Microsoft.Compute/virtualMachines/", name, VERSION_QUERY "&$expand=instanceView", &req);
-    enum err_code code = call(a, &req, NO_MACHINE, &answer, err);
+    enum err_code code = arm_call(a, &req, NO_MACHINE, &answer, err);
     if (code)
         return code;
     const struct json *properties = json_get(answer, "properties");
@@ -242,9 +241,9 @@ enum err_code arm_only_subscription(const struct arm *a, char out[64], struct er
     AUTO_JSON answer = NULL;
     AUTO_STR names = STR_MAX(360);
     size_t count;
-    start(a, "GET", &req);
+    arm_start(a, "GET", &req);
     str_add(&req.url, "/subscriptions?api-version=" SUBSCRIPTIONS_VERSION);
-    enum err_code code = call(a, &req, NO_GROUP, &answer, err);
+    enum err_code code = arm_call(a, &req, NO_GROUP, &answer, err);
     if (code)
         return code;
     const struct json *list = json_get(answer, "value");

@@ -40,6 +40,11 @@ enum err_code arm_group_get(const struct arm *a, const char *group, struct arm_g
 enum err_code arm_group_put(const struct arm *a, const char *group, const struct arm_group *want, struct err *err) MUST_CHECK;
 enum err_code arm_group_delete(const struct arm *a, const char *group, struct err *err) MUST_CHECK; /* accepted (or gone) is OK */
 
+/* Every group of the subscription with this tag, all pages; ARM's list may be minutes late. Return false to stop. */
+typedef bool (*arm_visit)(void *ctx, const char *group);
+enum err_code arm_groups_list(const struct arm *a, const char *tag, const char *value, arm_visit visit, void *ctx,
+                              struct err *err) MUST_CHECK;
+
 enum arm_state { ARM_RUNNING, ARM_SUCCEEDED, ARM_FAILED, ARM_CANCELED };
 struct arm_deployment {
     enum arm_state state;

@@ -14,8 +14,10 @@
 struct controller {
     struct storage storage;
     struct arm arm;       /* through controller_arm only */
-    pthread_mutex_t lock; /* over the two that are found out once: subscription and storage_made */
+    pthread_mutex_t lock; /* over what is found out once (subscription, storage_made) and swept_s */
     bool storage_made;
+    int64_t swept_s;              /* when leftovers were looked for last */
+    char suspect[16][JOB_ID_MAX]; /* slot holders without a record at the last sweep; read and written by the one that sweeps */
     const struct http *http;
     const struct clock *clock;
     struct secret slack_url; /* empty: nobody is told by Slack */

@@ -23,8 +23,11 @@ enum err_code ledger_load(const struct storage *s, const char *job_id, struct re
 {
     char name[NAME_MAX_];
     struct blob_info info;
+    struct err own;
     AUTO_STR text = STR_MAX(RECORD_BYTES_MAX);
 
+    if (err == NULL)
+        err = &own; /* which error it was must come out all the same */
     record_name(job_id, name);
     enum err_code code = blob_get(s, CONTAINER_JOBS, name, &text, &info, err);
     if (code == OK)
@@ -143,4 +146,13 @@ bool ledger_is_over(const struct storage *s, const char *job_id)
     AUTO_RECORD rec = {0};
 
     return ledger_load(s, job_id, &rec, NULL) == OK && rec.state.machine == MACHINE_CLOSED;
+}
+
+bool ledger_is_live(const struct storage *s, const char *job_id)
+{
+    char marker[NAME_MAX_];
+    struct blob_info info;
+
+    marker_name(job_id, marker);
+    return blob_head(s, CONTAINER_JOBS, marker, &info, NULL) != ERR_ABSENT;
 }

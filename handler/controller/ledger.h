@@ -28,6 +28,11 @@ enum err_code ledger_drop_orphan(const struct storage *s, const struct live_job 
 enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err) MUST_CHECK;
 enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
 
+/* Every job that holds a slot or waits for one; *ret is malloc'd. */
+enum err_code ledger_slot_jobs(const struct storage *s, char (**ret)[JOB_ID_MAX], size_t *count, struct err *err) MUST_CHECK;
+/* True unless storage says that the job has no live/ marker. */
+bool ledger_is_live(const struct storage *s, const char *job_id);
+
 /* True for a job that is closed. What a drive that was late has taken for it is free. */
 bool ledger_is_over(const struct storage *s, const char *job_id);
 

@@ -153,3 +153,23 @@ enum err_code ledger_free_slot(const struct storage *s, const char *job_id, stru
         code = free_slot_once(s, job_id, err);
     return code == OK ? OK : err_context(err, "slot");
 }
+
+enum err_code ledger_slot_jobs(const struct storage *s, char (**ret)[JOB_ID_MAX], size_t *count, struct err *err)
+{
+    __attribute__((cleanup(slots_done))) struct slots now = {0};
+    enum err_code code = read_small(s, SLOTS, &now.doc, now.etag, err);
+    const struct json *list[] = {json_get(now.doc, "holders"), json_get(now.doc, "waiting")};
+
+    *count = 0;
+    *ret = NULL;
+    if (code != OK)
+        return code;
+    *ret = calloc(json_len(list[0]) + json_len(list[1]) + 1, sizeof **ret);
+    if (*ret == NULL)
+        return err_set(err, ERR_MEMORY, "slots: no memory");
+    for (size_t l = 0; l < 2; l++)
+        for (size_t i = 0; i < json_len(list[l]); i++)
+            if (json_text(json_at(list[l], i)) != NULL)
+                str_copy((*ret)[(*count)++], sizeof **ret, json_text(json_at(list[l], i)));
+    return OK;
+}

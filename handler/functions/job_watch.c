@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "controller/ledger.h"
+#include "controller/sweep.h"
 #include "functions/functions.h"
 
 #define SIDE_BY_SIDE 8
@@ -110,6 +111,7 @@ enum err_code job_watch(void *ctx, struct invocation *inv, struct str *said, str
     struct round r = {.app = app, .inv = inv, .lock = PTHREAD_MUTEX_INITIALIZER};
     __attribute__((cleanup(free_live))) struct live_job *live = NULL;
     size_t count = 0;
+    int leftovers = 0;
 
     http_scope(inv->deadline_ms);
     enum err_code code = controller_storage(app->controller, err);
@@ -124,6 +126,9 @@ enum err_code job_watch(void *ctx, struct invocation *inv, struct str *said, str
     choose(&r, live, count, inv->text.len > 0); /* the word `done`: all, due or not */
     drive_all(&r);
     log_scope(NULL, "");
+    sweep(app->controller, &leftovers); /* last: live jobs come first */
     str_addf(said, "%zu live, %d looked at, %d could not be", count, r.driven - r.failed, r.failed);
+    if (leftovers > 0)
+        str_addf(said, ", %d leftovers are being deleted", leftovers);
     return OK;
 }
