@@ -97,6 +97,8 @@ static enum err_code build(struct parts *p, struct err *err)
             {
                 .vm_size = s->vm_size,
                 .vm_sizes = s->vm_sizes,
+                .regions = s->regions,
+                .spot = s->spot,
                 .classes = s->classes,
                 .epochs = s->epochs,
                 .epochs_max = s->epochs_max,

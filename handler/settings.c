@@ -11,9 +11,14 @@ static const struct settings_row ROWS[] = {
     {"AZURE_SP_PASSWORD", "", "its secret; AZURE_CLIENT_SECRET is the same"},
     {"AZURE_SP_TENANT", "", "its tenant; AZURE_TENANT_ID is the same"},
     {"AZURE_SUBSCRIPTION_ID", "", "where machines are made; left out: the only subscription the principal sees"},
-    {"AZURE_LOCATION", "japaneast", "region of the machines"},
-    {"VM_SIZE", "Standard_D8s_v4", "size of a machine when the message names none"},
-    {"VM_SIZES", "", "sizes that messages may name, separated by commas; left out: only VM_SIZE"},
+    {"AZURE_LOCATION", "japaneast", "region of the machines; with REGIONS it must be their first, or be left out"},
+    {"REGIONS", "",
+     "regions, separated by commas (at most 5), that are tried in this order when the message names none; left out: only AZURE_LOCATION"},
+    {"VM_SIZE", "Standard_D8s_v4", "size of a machine when the message names none; with VM_SIZES it must be their first, or be left out"},
+    {"VM_SIZES", "",
+     "sizes that messages may name, separated by commas; the first 5 are tried in this order when the message names none; left out: only "
+     "VM_SIZE"},
+    {"SPOT", "never", "whether machines are Azure Spot (cheaper, may be taken away) when the message does not say: never, prefer, only"},
     {"CLASSES", "", "class names, separated by commas, when the message names none; left out: read from the zip"},
     {"EPOCHS", "20", "epochs when the message names none"},
     {"EPOCHS_MAX", "1000", "most epochs that a message may ask for"},
@@ -173,6 +178,102 @@ static void read_identity(const struct reader *r, struct settings *s)
     str_copy(s->identity.resource, sizeof s->identity.resource, s->arm_endpoint);
 }
 
+/* The next name of a comma list, without the blanks around it; "" when it is too long for one. False at the end. */
+static bool next_name(const char **list, char name[PLACE_MAX])
+{
+    if (**list == '\0')
+        return false;
+    size_t len = strcspn(*list, ","), start = strspn(*list, " "), end = len;
+    while (end > start && (*list)[end - 1] == ' ')
+        end--;
+    name[0] = '\0';
+    if (end > start && end - start < PLACE_MAX)
+        str_copy(name, end - start + 1, *list + start);
+    *list += len + ((*list)[len] == ',' ? 1 : 0);
+    return true;
+}
+
+static bool good_size(const char *name, char plain[PLACE_MAX])
+{
+    str_copy(plain, PLACE_MAX, name);
+    return str_starts(name, "Standard_") && strlen(name) > strlen("Standard_") && strspn(name, NAME_CHARACTERS) == strlen(name);
+}
+
+static bool good_region(const char *name, char plain[PLACE_MAX])
+{
+    return region_plain(name, plain, REGION_MAX);
+}
+
+/* Writes the list as it is used, without blanks, into `to`, and its first name into `first`. rule: what is needed, in words. */
+static void read_list(const struct reader *r, const char *name, bool (*good)(const char *, char *), char *to, size_t size, char *first,
+                      const char *rule)
+{
+    AUTO_STR whole_list = STR_MAX(size - 1);
+    char one[PLACE_MAX], plain[PLACE_MAX];
+
+    for (const char *list = get(r, name); next_name(&list, one);) {
+        bool fits = good(one, plain);
+        for (const char *others = str_c(&whole_list); fits && others != NULL && next_name(&others, one);)
+            fits = !str_is_nocase(one, plain);
+        if (!fits) {
+            fault(r, name, rule);
+            return;
+        }
+        if (whole_list.len == 0)
+            str_copy(first, PLACE_MAX, plain);
+        str_addf(&whole_list, "%s%s", whole_list.len > 0 ? "," : "", plain);
+    }
+    if (whole_list.failed)
+        fault(r, name, "is too long");
+    else
+        str_copy(to, size, str_c(&whole_list));
+}
+
+/* The setting for one is the former form of the one for several: with both, it is the first of them. */
+static void read_one(const struct reader *r, const char *name, const char *several, bool (*good)(const char *, char *), const char *first,
+                     char *to, size_t size, const char *rule)
+{
+    const char *given = r->lookup(name);
+    char plain[PLACE_MAX];
+
+    if (*first != '\0' && (given == NULL || *given == '\0')) {
+        str_copy(to, size, first);
+        return;
+    }
+    if (strlen(get(r, name)) >= PLACE_MAX || !good(get(r, name), plain))
+        fault(r, name, rule);
+    else if (*first != '\0' && !str_is_nocase(first, plain))
+        str_addf(r->faults, "%s: must be the first of %s, or be left out\n", name, several);
+    else
+        str_copy(to, size, plain);
+}
+
+static void read_sizes(const struct reader *r, struct settings *s)
+{
+    char first[PLACE_MAX] = "";
+
+    read_list(r, "VM_SIZES", good_size, s->vm_sizes, sizeof s->vm_sizes, first,
+              "different sizes such as Standard_D8s_v4,Standard_D8s_v5 are needed");
+    read_one(r, "VM_SIZE", "VM_SIZES", good_size, first, s->vm_size, sizeof s->vm_size, "a size such as Standard_D8s_v4 is needed");
+}
+
+#define REGIONS_RULE "at most 5 different regions such as japaneast,japanwest are needed"
+
+static void read_regions(const struct reader *r, struct settings *s)
+{
+    char first[PLACE_MAX] = "";
+    size_t commas = 0;
+
+    read_list(r, "REGIONS", good_region, s->regions, sizeof s->regions, first, REGIONS_RULE);
+    read_one(r, "AZURE_LOCATION", "REGIONS", good_region, first, s->location, sizeof s->location, "a region such as japaneast is needed");
+    for (const char *p = s->regions; (p = strchr(p, ',')) != NULL; p++)
+        commas++;
+    if (commas >= PLACES_MAX)
+        fault(r, "REGIONS", REGIONS_RULE);
+    if (s->regions[0] == '\0')
+        str_copy(s->regions, sizeof s->regions, s->location);
+}
+
 static void read_machines(const struct reader *r, struct settings *s)
 {
     const char *prefix = get(r, "TRAIN_VM_RESOURCE_GROUP");
@@ -183,13 +284,10 @@ static void read_machines(const struct reader *r, struct settings *s)
          "letters, digits, - and _ only, at most 39");
     text(r, "AZURE_SUBSCRIPTION_ID", get(r, "AZURE_SUBSCRIPTION_ID"), NAME_CHARACTERS, s->subscription, sizeof s->subscription,
          "an id such as 00000000-0000-0000-0000-000000000000 is needed");
-    text(r, "AZURE_LOCATION", get(r, "AZURE_LOCATION"), NAME_CHARACTERS " ", s->location, sizeof s->location,
-         "a region such as japaneast is needed");
-    text(r, "VM_SIZE", get(r, "VM_SIZE"), NAME_CHARACTERS, s->vm_size, sizeof s->vm_size, "a size such as Standard_D8s_v4 is needed");
-    text(r, "VM_SIZES", get(r, "VM_SIZES"), NAME_CHARACTERS ", ", s->vm_sizes, sizeof s->vm_sizes,
-         "sizes such as Standard_D8s_v4,Standard_D8s_v5 are needed");
-    if (!str_starts(s->vm_size, "Standard_"))
-        fault(r, "VM_SIZE", "a size such as Standard_D8s_v4 is needed");
+    read_sizes(r, s);
+    read_regions(r, s);
+    if (!spot_parse(get(r, "SPOT"), &s->spot))
+        fault(r, "SPOT", "one of never, prefer, only is needed");
 }
 
 static void read_limits(const struct reader *r, struct settings *s)

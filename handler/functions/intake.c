@@ -167,7 +167,7 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
     str_copy(rec->owner, sizeof rec->owner, c->owner);
     names_slug(rec->owner, rec->job_id, rec->slug);
     str_copy(rec->group_prefix, sizeof rec->group_prefix, c->group_prefix);
-    str_copy(rec->location, sizeof rec->location, c->location);
+    str_copy(rec->location, sizeof rec->location, places_first(&m->request.regions));
     str_copy(rec->trainer, sizeof rec->trainer, c->trainer);
     str_copy(rec->scripts_sha256, sizeof rec->scripts_sha256, c->assets.scripts_sha256);
     rec->state = job_accepted(controller_now_s(c));
@@ -183,8 +183,9 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
         .capacity_wait_s = CAPACITY_WAIT_S,
         .boot_wait_s = BOOT_WAIT_S,
         .evictions_max = EVICTIONS_MAX,
-        .sizes = 1,
-        .regions = 1,
+        .sizes = m->request.vm_sizes.count,
+        .regions = m->request.regions.count,
+        .spot = (int32_t)m->request.spot,
     };
     keep_remark(m, rec);
     if (m->faults == 0)

@@ -160,14 +160,14 @@ static enum err_code status(const struct app *app, const struct message *m, stru
     AUTO_RECORD rec = {0};
     enum err_code code;
 
-    if (m->status_job_id[0] == '\0')
+    if (m->target_job_id[0] == '\0')
         code = status_of_all(app, &text, err);
     else {
-        code = ledger_load(&app->controller->storage, m->status_job_id, &rec, err);
+        code = ledger_load(&app->controller->storage, m->target_job_id, &rec, err);
         if (code == OK)
             notice_status(&rec, controller_now_s(app->controller), &text);
         if (code == ERR_ABSENT) {
-            str_addf(&text, "There is no job `%s`.", m->status_job_id);
+            str_addf(&text, "There is no job `%s`.", m->target_job_id);
             code = OK;
         }
     }

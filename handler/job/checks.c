@@ -45,12 +45,20 @@ void check_action(struct reading *r, enum rule_id id, const char *text)
 {
     char shown[ECHO_MAX];
     struct message *m = r->m;
-    if (str_is(text, "train") || str_is(text, "status")) {
-        m->action = str_is(text, "train") ? ACTION_TRAIN : ACTION_STATUS;
-        return;
+    enum message_action nearest = ACTION_TRAIN;
+    int best = 1000;
+    for (enum message_action a = ACTION_TRAIN; a < ACTIONS; a++) {
+        int far = str_is(text, message_action_name(a)) ? -1 : text_distance(text, message_action_name(a));
+        if (far < best) {
+            best = far;
+            nearest = a;
+        }
     }
-    m->action = text_distance(text, "train") <= 2 ? ACTION_TRAIN : text_distance(text, "status") <= 2 ? ACTION_STATUS : ACTION_NONE;
-    rules_fault(r, id, "E22", "`%s` is not known; allowed: train, status", echo(text, shown));
+    m->action = best <= MISSPELT ? nearest : ACTION_NONE;
+    if (best < 0)
+        return;
+    rules_fault(r, id, "E22", "`%s` is not known; %s `%s`; allowed: %s", echo(text, shown),
+                m->action != ACTION_NONE ? "did you mean" : "the nearest is", message_action_name(nearest), rules_field(id)->allowed);
 }
 
 void check_zip(struct reading *r, enum rule_id id, const char *text)
@@ -92,9 +100,10 @@ void check_job_id(struct reading *r, enum rule_id id, const char *text)
         rules_fault(r, id, code, "`%s` is not a job_id; allowed: %s", echo(text, shown), rules_field(id)->allowed);
         return;
     }
-    if (r->m->action == ACTION_STATUS) {
-        str_copy(r->m->status_job_id, JOB_ID_MAX, text);
-        str_lower(r->m->status_job_id);
+    if (r->m->action != ACTION_TRAIN && r->m->action != ACTION_NONE) {
+        str_copy(r->m->corrected_job_id, JOB_ID_MAX, text);
+        str_copy(r->m->target_job_id, JOB_ID_MAX, text);
+        str_lower(r->m->target_job_id);
         return;
     }
     str_copy(q->job_name, JOB_ID_MAX, text);
@@ -103,56 +112,19 @@ void check_job_id(struct reading *r, enum rule_id id, const char *text)
     q->job_id_given = true;
 }
 
-/* The next size of a comma list, trimmed; false at the end. */
-static bool next_size(const char **list, char size[70])
-{
-    while (**list && strchr(", \t", **list))
-        (*list)++;
-    size_t len = strcspn(*list, ", \t");
-    snprintf(size, 70, "%.*s", (int)(len < 69 ? len : 69), *list);
-    *list += len;
-    return len > 0;
-}
-
-static const char *without_family(const char *size)
-{
-    return strncasecmp(size, "Standard_", strlen("Standard_")) == 0 ? size + strlen("Standard_") : size;
-}
-
-void check_vm_size(struct reading *r, enum rule_id id, const char *text)
-{
-    const char *list = r->defaults->vm_sizes && *r->defaults->vm_sizes ? r->defaults->vm_sizes : r->defaults->vm_size;
-    char size[70], nearest[70] = "", shown[ECHO_MAX];
-    int best = 1000;
-    for (const char *p = list ? list : ""; next_size(&p, size);) {
-        int far = str_is_nocase(size, text) ? -1 : text_distance(without_family(size), without_family(text));
-        if (far < best) {
-            best = far;
-            str_copy(nearest, sizeof nearest, size);
-        }
-    }
-    if (best < 0) {
-        str_copy(r->m->request.vm_size, sizeof r->m->request.vm_size, nearest);
-        return;
-    }
-    if (nearest[0])
-        str_copy(r->m->request.vm_size, sizeof r->m->request.vm_size, nearest);
-    rules_fault(r, id, "E05", "`%s` is not allowed here; nearest allowed: `%s`; allowed: %.150s", echo(text, shown), nearest,
-                list ? list : "");
-}
-
 void check_max_hours(struct reading *r, enum rule_id id, const char *text)
 {
     char *end = NULL, shown[ECHO_MAX];
     double hours = only(text, DIGITS ".") ? strtod(text, &end) : -1;
     int32_t most = r->defaults->max_job_minutes;
+    int32_t *to = r->m->action == ACTION_EXTEND ? &r->m->extend_minutes : &r->m->request.max_minutes;
     bool number = end && *end == '\0';
     if (number && hours >= 0.5 && hours <= 48 && hours * 60 <= most + 0.5) {
-        r->m->request.max_minutes = (int32_t)(hours * 60 + 0.5);
+        *to = (int32_t)(hours * 60 + 0.5);
         return;
     }
     if (number)
-        r->m->request.max_minutes = hours < 0.5 ? 30 : most < 48 * 60 ? most : 48 * 60;
+        *to = hours < 0.5 ? 30 : most < 48 * 60 ? most : 48 * 60;
     rules_fault(r, id, "E18", "`%s` is not allowed; allowed: a number from 0.5 to %g", echo(text, shown),
                 (most < 48 * 60 ? most : 48 * 60) / 60.0);
 }
@@ -241,6 +213,12 @@ void check_split_group(struct reading *r, enum rule_id id, const char *text)
         r->m->request.split_video = str_is(text, "video");
     else
         rules_fault(r, id, "E20", "`%s` is not known; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+}
+
+void check_force(struct reading *r, enum rule_id id, const char *text)
+{
+    (void)id; /* of the right type it is one of the two; else that was said */
+    r->m->request.force = str_is(text, "true");
 }
 
 void check_words(struct reading *r, enum rule_id id, const char *text)

@@ -13,7 +13,12 @@ void check_action(struct reading *r, enum rule_id id, const char *text);
 void check_zip(struct reading *r, enum rule_id id, const char *text);
 void check_sha256(struct reading *r, enum rule_id id, const char *text);
 void check_job_id(struct reading *r, enum rule_id id, const char *text);
-void check_vm_size(struct reading *r, enum rule_id id, const char *text);
+void check_vm_size(struct reading *r, enum rule_id id, const char *text); /* where.c, down to check_default_regions; one more of a list */
+void check_region(struct reading *r, enum rule_id id, const char *text);
+void check_spot(struct reading *r, enum rule_id id, const char *text);
+void check_default_sizes(struct reading *r);
+void check_default_regions(struct reading *r);
+void check_force(struct reading *r, enum rule_id id, const char *text);
 void check_max_hours(struct reading *r, enum rule_id id, const char *text);
 void check_classes(struct reading *r, enum rule_id id, const char *text); /* classes.c; reads r->item */
 void check_epochs(struct reading *r, enum rule_id id, const char *text);

@@ -14,7 +14,6 @@
 #define FIELDS 8 /* of the colon form */
 #define DEPTH_MAX 4
 #define KEY_MAX 128
-#define MISSPELT 2 /* letters: the value is taken for the corrected line */
 
 /* ---- JSON form ---- */
 static const char *type_words(int types)
@@ -23,17 +22,18 @@ static const char *type_words(int types)
            : types == TYPE_TEXT   ? "a text"
            : types == TYPE_LIST   ? "a list of texts"
            : types == TYPE_OBJECT ? "an object"
+           : types == TYPE_BOOL   ? "true or false"
                                   : "a number or a text";
 }
 
 static int type_of(const struct json *value)
 {
-    static const int type[] = {[JSON_NULL] = 0,           [JSON_BOOL] = 0,          [JSON_NUMBER] = TYPE_NUMBER,
+    static const int type[] = {[JSON_NULL] = 0,           [JSON_BOOL] = TYPE_BOOL,  [JSON_NUMBER] = TYPE_NUMBER,
                                [JSON_STRING] = TYPE_TEXT, [JSON_ARRAY] = TYPE_LIST, [JSON_OBJECT] = TYPE_OBJECT};
     return type[json_type(value)];
 }
 
-static void add_scalar(struct str *to, const struct json *value)
+static void add_scalar(struct str *to, const struct json *value, int types)
 {
     int64_t whole = 0;
     double number = 0;
@@ -41,11 +41,13 @@ static void add_scalar(struct str *to, const struct json *value)
         str_add(to, json_text(value));
     else if (json_int(value, &whole))
         str_addf(to, "%" PRId64, whole);
+    else if (json_type(value) == JSON_BOOL && types & TYPE_BOOL)
+        str_add(to, json_true(value) ? "true" : "false");
     else if (json_number(value, &number))
         str_addf(to, "%.10g", number);
 }
 
-static bool take_list(struct reading *r, const struct json *list)
+static bool take_classes(struct reading *r, const struct json *list)
 {
     bool texts = true;
     r->items = 0;
@@ -56,6 +58,16 @@ static bool take_list(struct reading *r, const struct json *list)
             r->item[r->items] = name;
         r->items += name ? 1 : 0;
     }
+    return texts;
+}
+
+/* Sizes or regions. */
+static bool only_texts(struct value *v, const struct json *list)
+{
+    bool texts = true;
+    v->list = list;
+    for (size_t i = 0; i < json_len(list); i++)
+        texts = texts && json_text(json_at(list, i));
     return texts;
 }
 
@@ -70,19 +82,21 @@ static void take_value(struct reading *r, enum rule_id id, const char *key, cons
         return;
     }
     str_clear(&v->text);
+    v->list = NULL;
     v->given = true;
     v->silent = misspelt;
     v->key = str_is(key, rule->name) ? rule->name : rule->alias;
     bool right = (type_of(value) & rule->types) != 0;
-    add_scalar(&v->text, value);
+    add_scalar(&v->text, value, rule->types);
     if (rule->types == TYPE_LIST && right)
-        right = take_list(r, value);
-    else if (rule->types == TYPE_LIST && v->text.p)
+        right = id == RULE_CLASSES ? take_classes(r, value) : only_texts(v, value);
+    else if (id == RULE_CLASSES && v->text.p)
         (void)rules_split_classes(r, v->text.p);
     if (right || v->silent)
         return;
     rules_fault(r, id, "E14", "takes %s, not %s; allowed: %s", type_words(rule->types),
-                type_of(value) ? type_words(type_of(value)) : "true or false", rule->allowed);
+                type_of(value) == TYPE_LIST && rule->types == TYPE_LIST ? "a list with something else in it" : type_words(type_of(value)),
+                rule->allowed);
     v->silent = true;
 }
 
@@ -274,6 +288,24 @@ static void not_understood(struct message *m, enum decoded form, const char *tex
     str_copy(m->corrected, sizeof m->corrected, ZIP_EXAMPLE);
 }
 
+static bool empty(const struct reading *r, enum rule_id id)
+{
+    const struct value *v = &r->value[id];
+    return !v->silent && (!v->text.p || !*text_trim(v->text.p));
+}
+
+/* What an action about a job must name. */
+static void demand(struct reading *r)
+{
+    enum message_action a = r->m->action;
+    bool about_job = a == ACTION_CANCEL || a == ACTION_EXTEND || a == ACTION_RETRY;
+    if (about_job && empty(r, RULE_JOB_ID))
+        rules_fault(r, RULE_JOB_ID, "E10", "is missing: name the job to %s (action status tells which there are)", message_action_name(a));
+    if (a == ACTION_EXTEND && empty(r, RULE_MAX_HOURS))
+        rules_fault(r, RULE_MAX_HOURS, "E18", "is missing: how many hours the job may take, all in all; allowed: %s",
+                    rules_field(RULE_MAX_HOURS)->allowed);
+}
+
 static void finish(struct reading *r, const char *message_id)
 {
     struct message *m = r->m;
@@ -281,6 +313,7 @@ static void finish(struct reading *r, const char *message_id)
     const struct value *zip = &r->value[RULE_ZIP];
     if (m->action == ACTION_TRAIN && !q->zip[0] && !m->corrected_zip[0] && !zip->silent)
         rules_fault(r, RULE_ZIP, "E02", "the file name is missing; send e.g. `%s`", ZIP_EXAMPLE);
+    demand(r);
     message_default_job_id(q->zip, message_id, m->default_job_id);
     if (q->job_id_given)
         str_copy(m->corrected_job_id, sizeof m->corrected_job_id, q->job_name);

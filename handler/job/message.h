@@ -9,12 +9,16 @@
 
 struct message_defaults {                 /* from the settings */
     const char *vm_size;                  /* VM_SIZE */
-    const char *vm_sizes;                 /* VM_SIZES: comma list of allowed sizes, "" = only vm_size */
+    const char *vm_sizes;                 /* VM_SIZES: comma list of allowed sizes, "" = only vm_size; the first five are the default */
+    const char *regions;                  /* REGIONS: comma list, the default */
+    enum job_spot spot;                       /* SPOT */
     const char *classes;                  /* CLASSES, may be "" */
     int32_t epochs, epochs_max;           /* EPOCHS, EPOCHS_MAX */
     int32_t max_minutes, max_job_minutes; /* MAX_HOURS, MAX_JOB_HOURS */
 };
-enum message_action { ACTION_NONE, ACTION_TRAIN, ACTION_STATUS };
+enum message_action { ACTION_NONE, ACTION_TRAIN, ACTION_STATUS, ACTION_CANCEL, ACTION_EXTEND, ACTION_RETRY };
+#define ACTIONS 6
+const char *message_action_name(enum message_action a); /* "train"; "" for none */
 
 #define FAULTS_MAX 16
 struct fault {
@@ -25,7 +29,8 @@ struct fault {
 struct message {
     enum message_action action;
     struct request request;         /* complete for ACTION_TRAIN without faults; as far as understood otherwise (zip "" when not valid) */
-    char status_job_id[JOB_ID_MAX]; /* ACTION_STATUS: "" = all live jobs */
+    char target_job_id[JOB_ID_MAX]; /* the job that another action than train is about, lower case; ACTION_STATUS: "" = all live jobs */
+    int32_t extend_minutes;         /* ACTION_EXTEND: max_hours x 60, all in all */
     struct fault fault[FAULTS_MAX];
     int32_t faults;
     char corrected[1024]; /* a line to paste that is accepted; "" without faults */

@@ -218,12 +218,14 @@ void record_done(struct record *r)
 
 const char *record_size(const struct record *r)
 {
-    return r->request.vm_size;
+    const struct places *p = &r->request.vm_sizes;
+    return r->state.size >= 0 && r->state.size < p->count ? p->name[r->state.size] : places_first(p);
 }
 
 const char *record_region(const struct record *r)
 {
-    return r->location;
+    const struct places *p = &r->request.regions;
+    return r->state.region >= 0 && r->state.region < p->count ? p->name[r->state.region] : r->location;
 }
 
 void record_write(struct str *to, const struct record *r)
@@ -279,6 +281,9 @@ enum err_code record_read(const char *text, size_t len, struct record *r, struct
         code = read_rows(doc, FACTS, r, err);
     if (code == OK)
         code = read_rows(json_get(doc, "report"), REPORT, &r->report, err);
+    char region[REGION_MAX];
+    if (r->request.regions.count == 0 && region_plain(r->location, region, sizeof region))
+        (void)places_add(&r->request.regions, region); /* of former times */
     for (size_t i = 0; code == OK && i < json_len(files); i++) {
         code = read_rows(json_at(files, i), MODEL_FILE, &r->file[i], err);
         r->files++;

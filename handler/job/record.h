@@ -15,7 +15,9 @@
 struct record {
     char job_id[JOB_ID_MAX];
     char message_id[64];
-    char owner[OWNER_MAX], slug[SLUG_MAX], group_prefix[40], location[64]; /* frozen: later settings do not rename what exists */
+    char owner[OWNER_MAX], slug[SLUG_MAX], group_prefix[40], location[64]; /* frozen: later settings do not rename what exists.
+                                                                              location: the first of the request's regions, and the only
+                                                                              one of a record that was written before there were several */
     char trainer[24], scripts_sha256[65];
     struct request request;
     struct job_terms terms;

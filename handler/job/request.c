@@ -23,6 +23,22 @@ enum task task_parse(const char *name)
     return TASK_NONE;
 }
 
+const char *spot_name(enum job_spot s)
+{
+    static const char *const name[] = {"never", "prefer", "only"};
+    return s >= SPOT_NEVER && s <= SPOT_ONLY ? name[s] : name[SPOT_NEVER];
+}
+
+bool spot_parse(const char *name, enum job_spot *out)
+{
+    for (enum job_spot s = SPOT_NEVER; s <= SPOT_ONLY; s++)
+        if (str_is(name, spot_name(s))) {
+            *out = s;
+            return true;
+        }
+    return false;
+}
+
 void request_done(struct request *r)
 {
     if (!r)
@@ -47,6 +63,14 @@ bool request_copy(struct request *to, const struct request *from)
     return true;
 }
 
+static void write_places(struct str *to, const char *name, const struct places *p)
+{
+    json_open(to, name, '[');
+    for (int32_t i = 0; i < p->count; i++)
+        json_put_text(to, NULL, p->name[i]);
+    json_close(to, ']');
+}
+
 void request_write(struct str *to, const char *name, const struct request *r)
 {
     json_open(to, name, '{');
@@ -55,7 +79,11 @@ void request_write(struct str *to, const char *name, const struct request *r)
     json_put_text(to, "job_id", r->job_id);
     json_put_text(to, "job_name", r->job_name);
     json_put_bool(to, "job_id_given", r->job_id_given);
-    json_put_text(to, "vm_size", r->vm_size);
+    json_put_text(to, "vm_size", places_first(&r->vm_sizes)); /* what former versions of this program read */
+    write_places(to, "vm_sizes", &r->vm_sizes);
+    write_places(to, "regions", &r->regions);
+    json_put_text(to, "spot", spot_name(r->spot));
+    json_put_bool(to, "force", r->force);
     json_open(to, "classes", '[');
     for (int32_t i = 0; i < r->classes_count; i++)
         json_put_text(to, NULL, r->classes[i]);
@@ -97,6 +125,35 @@ static int64_t read_int(struct reader *in, const char *name, int64_t most)
     if ((!json_int(json_get(in->object, name), &value) || value < 0 || value > most) && !in->bad)
         in->bad = name;
     return value;
+}
+
+/* A list that is not there leaves *p as it is: former records have none. */
+static void read_places(struct reader *in, const char *name, struct places *p)
+{
+    const struct json *list = json_get(in->object, name);
+    if (!list)
+        return;
+    bool good = json_type(list) == JSON_ARRAY;
+    *p = (struct places){0};
+    for (size_t i = 0; good && i < json_len(list); i++)
+        good = places_add(p, json_text(json_at(list, i)));
+    if (!good && !in->bad)
+        in->bad = name;
+}
+
+static void read_where(struct reader *in, struct request *r)
+{
+    char size[PLACE_MAX] = "";
+    read_text(in, "vm_size", size, sizeof size);
+    (void)places_add(&r->vm_sizes, size); /* "" in a refused message's */
+    read_places(in, "vm_sizes", &r->vm_sizes);
+    read_places(in, "regions", &r->regions);
+    const struct json *spot = json_get(in->object, "spot"), *force = json_get(in->object, "force");
+    r->force = json_true(force);
+    if (!in->bad && spot && !spot_parse(json_text(spot), &r->spot))
+        in->bad = "spot";
+    if (!in->bad && force && json_type(force) != JSON_BOOL)
+        in->bad = "force";
 }
 
 static enum err_code read_classes(struct reader *in, struct request *r, struct err *err)
@@ -144,7 +201,7 @@ enum err_code request_read(const struct json *object, struct request *r, struct 
     read_text(&in, "dataset_sha256", r->dataset_sha256, sizeof r->dataset_sha256);
     read_text(&in, "job_id", r->job_id, sizeof r->job_id);
     read_text(&in, "job_name", r->job_name, sizeof r->job_name);
-    read_text(&in, "vm_size", r->vm_size, sizeof r->vm_size);
+    read_where(&in, r);
     r->epochs = (int32_t)read_int(&in, "epochs", INT32_MAX);
     read_text(&in, "task", task, sizeof task);
     r->task = task_parse(task);
@@ -174,8 +231,9 @@ bool request_same(const struct request *a, const struct request *b)
     for (int32_t i = 0; i < a->classes_count; i++)
         if (!str_is(a->classes[i], b->classes[i]))
             return false;
-    return str_is(a->zip, b->zip) && str_is(a->dataset_sha256, b->dataset_sha256) && str_is(a->vm_size, b->vm_size) &&
-           a->epochs == b->epochs && a->task == b->task && a->model == b->model && str_is(a->continue_from, b->continue_from) &&
-           str_is(a->line, b->line) && a->max_minutes == b->max_minutes && a->split_train >= b->split_train &&
-           a->split_train <= b->split_train && a->split_seed == b->split_seed && a->split_video == b->split_video;
+    return str_is(a->zip, b->zip) && str_is(a->dataset_sha256, b->dataset_sha256) && places_same(&a->vm_sizes, &b->vm_sizes) &&
+           places_same(&a->regions, &b->regions) && a->spot == b->spot && a->epochs == b->epochs && a->task == b->task &&
+           a->model == b->model && str_is(a->continue_from, b->continue_from) && str_is(a->line, b->line) &&
+           a->max_minutes == b->max_minutes && a->split_train >= b->split_train && a->split_train <= b->split_train &&
+           a->split_seed == b->split_seed && a->split_video == b->split_video;
 }

@@ -6,12 +6,33 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "job/step.h"
 
 #define JOB_ID_MAX 65 /* 64 + NUL */
 #define ZIP_MAX 256
 #define CLASSES_MAX 200
 #define CLASS_NAME_MAX 257 /* 64 characters of UTF-8 */
 #define LINE_MAX_ 41
+#define PLACES_MAX 5 /* sizes, or regions, of one request */
+#define PLACE_MAX 70 /* Standard_ and 60 characters + NUL */
+
+struct places { /* sizes or regions, different ones, in the order in which they are tried */
+    char name[PLACES_MAX][PLACE_MAX];
+    int32_t count;
+};
+const char *places_first(const struct places *p);                 /* "" when there is none */
+bool places_has(const struct places *p, const char *name);        /* case ignored */
+bool places_add(struct places *p, const char *name);              /* false: full, too long, empty, or there already */
+bool places_same(const struct places *a, const struct places *b); /* the order too */
+/* The first of a comma list, as many as there is room for; blanks around a name do not count. */
+void places_split(struct places *p, const char *list);
+
+#define REGION_MAX 41 /* 40 characters + NUL */
+/* A region's name as Azure writes it: `Japan East` is `japaneast`. False when it cannot be one. */
+bool region_plain(const char *name, char *out, size_t size);
+
+const char *spot_name(enum job_spot s);                /* "prefer": Azure's cheaper machines, which it may take away */
+bool spot_parse(const char *name, enum job_spot *out); /* false when unknown */
 
 enum task { TASK_NONE, TASK_CLASSIFICATION, TASK_DETECTION, TASK_INSTANCE_SEGMENTATION }; /* the old dl_type 1..3 */
 const char *task_name(enum task t);                                                       /* "detection" */
@@ -23,7 +44,10 @@ struct request {
     char job_id[JOB_ID_MAX];   /* the key: lower case; always set (default from zip and message Id) */
     char job_name[JOB_ID_MAX]; /* as typed */
     bool job_id_given;         /* typed by the sender, not derived */
-    char vm_size[70];
+    struct places vm_sizes;    /* frozen at acceptance, as the regions are: later settings do not change what a job may order */
+    struct places regions;     /* lower case letters and digits */
+    enum job_spot spot;
+    bool force;                      /* run although the same was trained before */
     char (*classes)[CLASS_NAME_MAX]; /* classes_count names, malloc'd, order kept; NULL: read from the zip */
     int32_t classes_count;
     int32_t epochs;
@@ -42,9 +66,9 @@ void request_done(struct request *r);
 bool request_copy(struct request *to, const struct request *from); /* false without memory */
 
 /* As an object member of the record, and back. request_read refuses what does not follow the types (a record is only written by this
- * program). */
+ * program). In a record of former times `vm_size` is the only size, there are no regions (record.h fills them in), no spot and no force. */
 void request_write(struct str *to, const char *name, const struct request *r);
 enum err_code request_read(const struct json *object, struct request *r, struct err *err) MUST_CHECK;
-/* Same content: everything that changes what is trained (not the job_id, not who asks or the note). */
+/* Same content: everything that changes what is trained and on what (not the job_id, not force, not who asks or the note). */
 bool request_same(const struct request *a, const struct request *b);
 #endif

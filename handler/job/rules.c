@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "job/checks.h"
+#include "job/decode.h"
 #include "job/text.h"
 #include "job/zipname.h"
 
@@ -12,38 +13,49 @@
 #define JOB_ID                                                                                                                             \
     "letters, digits, `.` `_` `-`, first a letter or digit, no two dots in a row, no dot at the end, at most 64, not `nothing` or `auto`"
 
+#define TRAIN (1u << ACTION_TRAIN)
+#define EVERY (~0u)
+
 static const struct rule table[RULES + 1] = {
-    [RULE_V] = {"v", NULL, 0, TYPE_NUMBER, true, true, "E23", SHELL, check_v, "1", "1"},
-    [RULE_ACTION] = {"action", NULL, 0, TYPE_TEXT, true, true, "E22", SHELL, check_action, "train", "train, status"},
-    [RULE_ZIP] = {"dataset", "zip", 1, TYPE_TEXT, false, false, "E02", NULL, check_zip, NULL,
+    [RULE_V] = {"v", NULL, 0, TYPE_NUMBER, true, EVERY, "E23", SHELL, check_v, "1", "1"},
+    [RULE_ACTION] = {"action", NULL, 0, TYPE_TEXT, true, EVERY, "E22", SHELL, check_action, "train",
+                     "train, status, cancel, extend, retry"},
+    [RULE_ZIP] = {"dataset", "zip", 1, TYPE_TEXT, false, TRAIN, "E02", NULL, check_zip, NULL,
                   "a file name in share `train` that ends in .zip, at most 255 bytes, none of " ZIP_FORBIDDEN
                   ", no `..`, no `.` or `-` in front"},
-    [RULE_SHA256] = {"dataset_sha256", NULL, 0, TYPE_TEXT, true, false, "E21", SHELL, check_sha256, "not checked", "64 hexadecimal digits"},
-    [RULE_JOB_ID] = {"job_id", NULL, 2, TYPE_TEXT, true, true, "E10", SHELL, check_job_id, "<zip stem>-<8 hex of the message's Id>",
+    [RULE_SHA256] = {"dataset_sha256", NULL, 0, TYPE_TEXT, true, TRAIN, "E21", SHELL, check_sha256, "not checked", "64 hexadecimal digits"},
+    [RULE_JOB_ID] = {"job_id", NULL, 2, TYPE_TEXT, true, EVERY, "E10", SHELL, check_job_id, "<zip stem>-<8 hex of the message's Id>",
                      JOB_ID},
-    [RULE_VM_SIZE] = {"vm_size", NULL, 3, TYPE_TEXT, true, false, "E05", SHELL, check_vm_size, "VM_SIZE", "a size of VM_SIZES"},
-    [RULE_MAX_HOURS] = {"max_hours", NULL, 0, TYPE_NUMBER, true, false, "E18", SHELL, check_max_hours, "MAX_HOURS (8)",
-                        "a number from 0.5 to 48, at most MAX_JOB_HOURS (24)"},
-    [RULE_CLASSES] = {"classes", NULL, 4, TYPE_LIST, false, false, "E06", NULL, check_classes, "CLASSES, else read from the zip",
+    [RULE_VM_SIZE] = {"vm_size", NULL, 3, TYPE_TEXT, true, TRAIN, "E05", SHELL, check_vm_size, "VM_SIZES, else VM_SIZE",
+                      "a size of VM_SIZES"},
+    [RULE_VM_SIZES] = {"vm_sizes", NULL, 0, TYPE_LIST, true, TRAIN, "E05", SHELL, check_vm_size, "VM_SIZES, else VM_SIZE",
+                       "1 to 5 different sizes of VM_SIZES, in the order in which they are tried"},
+    [RULE_REGIONS] = {"regions", NULL, 0, TYPE_LIST, true, TRAIN, "E25", SHELL, check_region, "REGIONS, else AZURE_LOCATION",
+                      "1 to 5 different names of Azure regions (lower case letters and digits), in the order in which they are tried"},
+    [RULE_SPOT] = {"spot", NULL, 0, TYPE_TEXT, true, TRAIN, "E26", SHELL, check_spot, "SPOT (never)", "never, prefer, only"},
+    [RULE_MAX_HOURS] = {"max_hours", NULL, 0, TYPE_NUMBER, true, TRAIN | 1u << ACTION_EXTEND, "E18", SHELL, check_max_hours,
+                        "MAX_HOURS (8)", "a number from 0.5 to 48, at most MAX_JOB_HOURS (24)"},
+    [RULE_CLASSES] = {"classes", NULL, 4, TYPE_LIST, false, TRAIN, "E06", NULL, check_classes, "CLASSES, else read from the zip",
                       "1 to 200 different names of 1 to 64 characters, none of , \" $ ` and no : in the colon form"},
-    [RULE_EPOCHS] = {"epochs", NULL, 5, TYPE_NUMBER, true, false, "E07", SHELL, check_epochs, "EPOCHS (20)",
+    [RULE_EPOCHS] = {"epochs", NULL, 5, TYPE_NUMBER, true, TRAIN, "E07", SHELL, check_epochs, "EPOCHS (20)",
                      "a whole number from 1 to EPOCHS_MAX (1000), digits only"},
-    [RULE_TASK] = {"task", "dl_type", 6, TYPE_TEXT | TYPE_NUMBER, true, false, "E08", SHELL, check_task, "2 (detection)",
+    [RULE_TASK] = {"task", "dl_type", 6, TYPE_TEXT | TYPE_NUMBER, true, TRAIN, "E08", SHELL, check_task, "2 (detection)",
                    "1 classification, 2 detection, 3 instance_segmentation"},
-    [RULE_MODEL] = {"model", "model_type", 7, TYPE_NUMBER, true, false, "E08", SHELL, check_model, "1",
+    [RULE_MODEL] = {"model", "model_type", 7, TYPE_NUMBER, true, TRAIN, "E08", SHELL, check_model, "1",
                     "1 to 4 for classification, 1 to 3 for detection, 1 to 2 for instance_segmentation"},
-    [RULE_CONTINUE] = {"continue_from", "refered_job_id", 8, TYPE_TEXT, true, false, "E09", SHELL, check_continue, "nothing",
+    [RULE_CONTINUE] = {"continue_from", "refered_job_id", 8, TYPE_TEXT, true, TRAIN, "E09", SHELL, check_continue, "nothing",
                        "the job_id of a job that succeeded, `auto` (the job of the line's current model), `nothing`, or empty"},
-    [RULE_LINE] = {"line", NULL, 0, TYPE_TEXT, true, false, "E19", SHELL, check_line, LINE_DEFAULT,
+    [RULE_LINE] = {"line", NULL, 0, TYPE_TEXT, true, TRAIN, "E19", SHELL, check_line, LINE_DEFAULT,
                    "letters, digits and `-` (not first or last), at most 40"},
-    [RULE_SPLIT] = {"split", NULL, 0, TYPE_OBJECT, false, false, "E20", NULL, NULL, "7:3 by video", "an object of train, seed, group"},
-    [RULE_SPLIT_TRAIN] = {"split.train", NULL, 0, TYPE_NUMBER, true, false, "E20", SHELL, check_split_train, "0.7",
+    [RULE_SPLIT] = {"split", NULL, 0, TYPE_OBJECT, false, TRAIN, "E20", NULL, NULL, "7:3 by video", "an object of train, seed, group"},
+    [RULE_SPLIT_TRAIN] = {"split.train", NULL, 0, TYPE_NUMBER, true, TRAIN, "E20", SHELL, check_split_train, "0.7",
                           "a number from 0.5 to 0.95"},
-    [RULE_SPLIT_SEED] = {"split.seed", NULL, 0, TYPE_NUMBER, true, false, "E20", SHELL, check_split_seed, "1",
+    [RULE_SPLIT_SEED] = {"split.seed", NULL, 0, TYPE_NUMBER, true, TRAIN, "E20", SHELL, check_split_seed, "1",
                          "a whole number from 0 to 2147483647"},
-    [RULE_SPLIT_GROUP] = {"split.group", NULL, 0, TYPE_TEXT, true, false, "E20", SHELL, check_split_group, "video", "video, none"},
-    [RULE_REQUESTED_BY] = {"requested_by", NULL, 0, TYPE_TEXT, false, false, "E24", NULL, check_words, "empty", "at most 64 bytes of text"},
-    [RULE_NOTE] = {"note", NULL, 0, TYPE_TEXT, false, false, "E24", NULL, check_words, "empty", "at most 200 bytes of text"},
+    [RULE_SPLIT_GROUP] = {"split.group", NULL, 0, TYPE_TEXT, true, TRAIN, "E20", SHELL, check_split_group, "video", "video, none"},
+    [RULE_REQUESTED_BY] = {"requested_by", NULL, 0, TYPE_TEXT, false, TRAIN, "E24", NULL, check_words, "empty", "at most 64 bytes of text"},
+    [RULE_NOTE] = {"note", NULL, 0, TYPE_TEXT, false, TRAIN, "E24", NULL, check_words, "empty", "at most 200 bytes of text"},
+    [RULE_FORCE] = {"force", NULL, 0, TYPE_BOOL, true, TRAIN, "E14", SHELL, check_force, "false", "true or false"},
 };
 
 static const struct rules_code codes[] = {
@@ -56,18 +68,21 @@ static const struct rules_code codes[] = {
     {"E07", "the number of epochs is not allowed"},
     {"E08", "the task or model type is not known"},
     {"E09", "the job to continue from cannot be used"},
-    {"E10", "the job_id is not allowed or belongs to another request"},
+    {"E10", "the job_id is missing, not allowed, or belongs to another request"},
+    {"E11", "the same was trained before"},
     {"E12", "too many fields"},
     {"E13", "characters that are not allowed"},
     {"E14", "JSON that cannot be read, an unknown, repeated or reserved key, or a value of another type"},
     {"E16", "the dataset is not in share train"},
-    {"E18", "max_hours is not allowed"},
+    {"E18", "max_hours is missing or not allowed"},
     {"E19", "the line's name is not allowed, or the line trains another task"},
     {"E20", "the split is not allowed"},
     {"E21", "the sha256 is not one"},
     {"E22", "the action is not known"},
     {"E23", "the version of the message is not known"},
     {"E24", "a text is too long"},
+    {"E25", "a region's name is not one"},
+    {"E26", "the word for spot is not known"},
 };
 
 const struct rule *rules_field(size_t i)
@@ -102,6 +117,12 @@ const char *rules_nearest(const char *key, int *distance)
         }
     }
     return best;
+}
+
+const char *message_action_name(enum message_action a)
+{
+    static const char *const name[ACTIONS] = {"", "train", "status", "cancel", "extend", "retry"};
+    return a > ACTION_NONE && a < ACTIONS ? name[a] : name[ACTION_NONE];
 }
 
 bool rules_reserved(const char *key)
@@ -150,7 +171,9 @@ void rules_note(struct reading *r, const char *text)
 void rules_defaults(struct reading *r)
 {
     struct request *q = &r->m->request;
-    str_copy(q->vm_size, sizeof q->vm_size, r->defaults->vm_size);
+    check_default_sizes(r);
+    check_default_regions(r);
+    q->spot = r->defaults->spot;
     str_copy(q->line, sizeof q->line, LINE_DEFAULT);
     q->epochs = r->defaults->epochs;
     q->task = TASK_DETECTION;
@@ -182,18 +205,10 @@ static void fold(struct reading *r, enum rule_id id, char *text)
     r->silent = true;
 }
 
-static void run(struct reading *r, enum rule_id id)
+static void run_text(struct reading *r, enum rule_id id, char *text)
 {
     const struct rule *rule = &table[id];
-    struct value *v = &r->value[id];
-    r->silent = v->silent;
-    char *text = v->text.p ? text_trim(v->text.p) : NULL;
-    if (rule->types == TYPE_LIST) {
-        check_classes(r, id, text);
-        return;
-    }
-    if (!text || !*text)
-        return;
+    r->silent = r->value[id].silent;
     if (rule->plain)
         fold(r, id, text);
     bool control = text_has_control(text);
@@ -211,14 +226,78 @@ static void run(struct reading *r, enum rule_id id)
     rule->check(r, id, text);
 }
 
+static void run_name(struct reading *r, enum rule_id id, const char *name, size_t len)
+{
+    AUTO_STR text = STR_MAX(MESSAGE_BYTES_MAX);
+    str_add_n(&text, name, len);
+    r->failed = r->failed || text.failed;
+    if (!r->failed)
+        run_text(r, id, text_trim(text.p));
+}
+
+/* Sizes or regions, one after the other; where a text came instead of a list (said already), its names. */
+static void run_list(struct reading *r, enum rule_id id)
+{
+    const struct value *v = &r->value[id];
+    struct places *p = id == RULE_VM_SIZES ? &r->m->request.vm_sizes : &r->m->request.regions;
+    size_t count = json_len(v->list);
+    r->silent = v->silent;
+    *p = (struct places){0};
+    if (v->list && (count == 0 || count > PLACES_MAX))
+        rules_fault(r, id, table[id].code, "%zu names; allowed: %s", count, table[id].allowed);
+    for (size_t i = 0; i < count && i < PLACES_MAX && !r->failed; i++) {
+        const char *name = json_text(json_at(v->list, i));
+        if (name)
+            run_name(r, id, name, strlen(name));
+    }
+    for (const char *p1 = v->list || !v->text.p ? "" : v->text.p; *p1 && !r->failed;) {
+        size_t len = strcspn(p1, ",");
+        run_name(r, id, p1, len);
+        p1 += len + (p1[len] ? 1 : 0);
+    }
+    if (p->count == 0)
+        id == RULE_VM_SIZES ? check_default_sizes(r) : check_default_regions(r);
+}
+
+static void run(struct reading *r, enum rule_id id)
+{
+    struct value *v = &r->value[id];
+    char *text = v->text.p ? text_trim(v->text.p) : NULL;
+    r->silent = v->silent;
+    if (id == RULE_CLASSES)
+        check_classes(r, id, text);
+    else if (table[id].types == TYPE_LIST)
+        run_list(r, id);
+    else if (text && *text)
+        run_text(r, id, text);
+}
+
+/* A key of another action: which ones it belongs to, and what goes with this one. */
+static void other_action(struct reading *r, enum rule_id id)
+{
+    AUTO_STR owner = STR_MAX(256);
+    AUTO_STR keys = STR_MAX(256);
+    enum message_action now = r->m->action;
+    for (enum message_action a = ACTION_TRAIN; a < ACTIONS; a++)
+        if (table[id].actions >> a & 1u)
+            str_addf(&owner, "%s%s", owner.len ? " and " : "", message_action_name(a));
+    for (enum rule_id k = 0; k < RULES; k++)
+        if (table[k].actions >> now & 1u)
+            str_addf(&keys, "%s%s", keys.len ? ", " : "", table[k].name);
+    rules_fault(r, id, "E14", "this key belongs to action %s and does not go with action %s; allowed with %s: %s", str_c(&owner),
+                message_action_name(now), message_action_name(now), str_c(&keys));
+}
+
 void rules_run(struct reading *r)
 {
     for (enum rule_id id = 0; id < RULES && !r->failed; id++) {
         if (!r->value[id].given || !table[id].check)
             continue;
         r->silent = false;
-        if (id > RULE_ACTION && r->m->action == ACTION_STATUS && !table[id].with_status)
-            rules_fault(r, id, "E14", "this key does not go with action status; allowed: v, action, job_id");
+        if (id > RULE_ACTION && r->m->action != ACTION_NONE && !(table[id].actions >> r->m->action & 1u))
+            other_action(r, id);
+        else if (id == RULE_VM_SIZES && r->value[RULE_VM_SIZE].given && !r->value[RULE_VM_SIZE].silent)
+            rules_fault(r, id, "E14", "`vm_sizes` and `vm_size` are the same field; send one of them");
         else
             run(r, id);
     }

@@ -4,7 +4,7 @@
 #define RULES_H
 #include "job/message.h"
 
-enum rule_type { TYPE_TEXT = 1, TYPE_NUMBER = 2, TYPE_LIST = 4, TYPE_OBJECT = 8 }; /* of the JSON value; may be or'd */
+enum rule_type { TYPE_TEXT = 1, TYPE_NUMBER = 2, TYPE_LIST = 4, TYPE_OBJECT = 8, TYPE_BOOL = 16 }; /* of the JSON value; may be or'd */
 enum rule_id {
     RULE_V,
     RULE_ACTION,
@@ -12,6 +12,9 @@ enum rule_id {
     RULE_SHA256,
     RULE_JOB_ID,
     RULE_VM_SIZE,
+    RULE_VM_SIZES,
+    RULE_REGIONS,
+    RULE_SPOT,
     RULE_MAX_HOURS,
     RULE_CLASSES,
     RULE_EPOCHS,
@@ -25,14 +28,18 @@ enum rule_id {
     RULE_SPLIT_GROUP,
     RULE_REQUESTED_BY,
     RULE_NOTE,
+    RULE_FORCE,
     RULES
 };
 
+#define MISSPELT 2 /* letters: the key or word is taken for the corrected line */
+
 struct value { /* one field as it came */
     bool given;
-    bool silent;     /* not to be complained about: of a wrong type (said already), or the value of a misspelt key */
-    const char *key; /* as the sender calls the field; literal of the table */
-    struct str text; /* numbers too */
+    bool silent;             /* not to be complained about: of a wrong type (said already), or the value of a misspelt key */
+    const char *key;         /* as the sender calls the field; literal of the table */
+    struct str text;         /* numbers too */
+    const struct json *list; /* of TYPE_LIST, but for classes; borrowed */
 };
 struct reading { /* one message while it is read */
     struct message *m;
@@ -49,7 +56,7 @@ struct rule {
     int position;             /* in the colon form from 1; 0: not in it */
     int types;
     bool plain;       /* plain ASCII: full-width characters are E04; digits of numbers are folded in the colon form */
-    bool with_status; /* goes with action status too */
+    unsigned actions; /* that it goes with: bits, 1 << ACTION_... */
     const char *code;
     const char
         *forbidden; /* characters that are E13 whatever the check says; control characters always are; NULL: the check looks itself */

@@ -29,11 +29,26 @@ static bool default_split(const struct request *q)
            q->split_video;
 }
 
+static bool default_sizes(const struct request *q, const struct message_defaults *defaults)
+{
+    struct message m = {0};
+    check_default_sizes(&(struct reading){.m = &m, .defaults = defaults});
+    return places_same(&q->vm_sizes, &m.request.vm_sizes);
+}
+
+static bool default_regions(const struct request *q, const struct message_defaults *defaults)
+{
+    struct message m = {0};
+    check_default_regions(&(struct reading){.m = &m, .defaults = defaults});
+    return places_same(&q->regions, &m.request.regions);
+}
+
 /* Can the colon form say all of it? */
 static bool fits_colon(const struct request *q, const struct message_defaults *defaults, bool classes)
 {
     if (q->dataset_sha256[0] || !defaults || q->max_minutes != defaults->max_minutes || !str_is(q->line, LINE_DEFAULT) ||
-        !default_split(q) || q->requested_by[0] || q->note[0] || q->zip[0] == '{' || strstr(q->zip, "："))
+        !default_split(q) || (q->vm_sizes.count > 1 && !default_sizes(q, defaults)) || !default_regions(q, defaults) ||
+        q->spot != defaults->spot || q->force || q->requested_by[0] || q->note[0] || q->zip[0] == '{' || strstr(q->zip, "："))
         return false;
     for (int32_t i = 0; classes && i < q->classes_count; i++)
         if (strchr(q->classes[i], ':') || strstr(q->classes[i], "：") || strstr(q->classes[i], "，"))
@@ -55,7 +70,7 @@ static void write_colon(struct str *to, const struct request *q, const struct me
         snprintf(model, sizeof model, "%d", (int)q->model);
     const char *field[] = {q->zip,
                            q->job_id_given ? q->job_name : "",
-                           str_is(q->vm_size, defaults->vm_size) ? "" : q->vm_size,
+                           default_sizes(q, defaults) ? "" : places_first(&q->vm_sizes),
                            str_c(&names),
                            epochs,
                            task,
@@ -76,6 +91,30 @@ static void put_given(struct str *to, const char *name, const char *text)
         json_put_text(to, name, text);
 }
 
+static void put_places(struct str *to, const char *name, const struct places *p)
+{
+    if (p->count == 0)
+        return;
+    json_open(to, name, '[');
+    for (int32_t i = 0; i < p->count; i++)
+        json_put_text(to, NULL, p->name[i]);
+    json_close(to, ']');
+}
+
+static void put_where(struct str *to, const struct request *q, const struct message_defaults *defaults)
+{
+    if (!defaults || !default_sizes(q, defaults)) {
+        if (q->vm_sizes.count == 1)
+            json_put_text(to, "vm_size", q->vm_sizes.name[0]);
+        else
+            put_places(to, "vm_sizes", &q->vm_sizes);
+    }
+    if (!defaults || !default_regions(q, defaults))
+        put_places(to, "regions", &q->regions);
+    if (!defaults || q->spot != defaults->spot)
+        json_put_text(to, "spot", spot_name(q->spot));
+}
+
 static void write_json(struct str *to, const struct request *q, const struct message_defaults *defaults, bool classes)
 {
     json_open(to, NULL, '{');
@@ -84,8 +123,7 @@ static void write_json(struct str *to, const struct request *q, const struct mes
     json_put_text(to, "dataset", q->zip);
     put_given(to, "dataset_sha256", q->dataset_sha256);
     put_given(to, "job_id", q->job_id_given ? q->job_name : "");
-    if (!defaults || !str_is(q->vm_size, defaults->vm_size))
-        put_given(to, "vm_size", q->vm_size);
+    put_where(to, q, defaults);
     if (!defaults || q->max_minutes != defaults->max_minutes)
         json_put_number(to, "max_hours", q->max_minutes / 60.0);
     if (classes && q->classes_count > 0) {
@@ -111,6 +149,8 @@ static void write_json(struct str *to, const struct request *q, const struct mes
     }
     put_given(to, "requested_by", q->requested_by);
     put_given(to, "note", q->note);
+    if (q->force)
+        json_put_bool(to, "force", true);
     json_close(to, '}');
 }
 
@@ -136,13 +176,16 @@ static bool secret_classes(const struct request *q)
     return false;
 }
 
-static void write_status(struct message *m, const char *job_id)
+/* About a job, by the id as it was typed. Without a good one: the question which jobs there are. */
+static void write_action(struct message *m, enum message_action action, const char *job_id)
 {
     AUTO_STR line = STR_MAX(sizeof m->corrected - 1);
     json_open(&line, NULL, '{');
     json_put_int(&line, "v", 1);
-    json_put_text(&line, "action", "status");
+    json_put_text(&line, "action", message_action_name(job_id[0] ? action : ACTION_STATUS));
     put_given(&line, "job_id", job_id);
+    if (action == ACTION_EXTEND && job_id[0])
+        json_put_number(&line, "max_hours", (m->extend_minutes > 0 ? m->extend_minutes : m->defaults->max_job_minutes) / 60.0);
     json_close(&line, '}');
     str_copy(m->corrected, sizeof m->corrected, str_c(&line));
 }
@@ -160,8 +203,9 @@ static void note_without_classes(struct message *m)
 
 void suggest_line(struct message *m)
 {
-    if (m->action == ACTION_STATUS || (m->action == ACTION_NONE && !m->request.zip[0] && !m->corrected_zip[0])) {
-        write_status(m, m->action == ACTION_STATUS ? m->status_job_id : m->corrected_job_id);
+    bool about_data = m->request.zip[0] || m->corrected_zip[0];
+    if (m->action != ACTION_TRAIN && (m->action != ACTION_NONE || !about_data)) {
+        write_action(m, m->action == ACTION_NONE ? ACTION_STATUS : m->action, m->corrected_job_id);
         return;
     }
     struct request q = m->request; /* borrows the classes */
@@ -244,7 +288,9 @@ void message_fault(struct message *m, const char *code, const char *field, const
     va_end(args);
     rules_add(m, code, field, text);
     struct request *q = &m->request;
-    if (str_is(field, "job_id")) {
+    if (str_is(field, "job_id") && m->action != ACTION_TRAIN) {
+        m->corrected_job_id[0] = '\0';
+    } else if (str_is(field, "job_id")) {
         char next[JOB_ID_MAX];
         message_next_job_id(m->corrected_job_id[0] ? m->corrected_job_id : q->job_name, next);
         str_copy(m->corrected_job_id, sizeof m->corrected_job_id, next);

@@ -10,7 +10,8 @@ static void sample_request(struct request *r)
     SET(r->job_id, "screws-0412");
     SET(r->job_name, "Screws-0412");
     r->job_id_given = true;
-    SET(r->vm_size, "Standard_D8s_v4");
+    places_split(&r->vm_sizes, "Standard_D8s_v4");
+    places_split(&r->regions, "japaneast");
     r->classes = calloc(2, sizeof *r->classes);
     assert_non_null(r->classes);
     SET(r->classes[0], "ok");

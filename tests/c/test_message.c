@@ -22,7 +22,7 @@ static void test_good(void **state)
         assert_int_equal(m.action, ACTION_TRAIN);
         assert_string_equal(m.request.zip, g->zip);
         assert_string_equal(m.request.job_id, g->job_id);
-        assert_string_equal(m.request.vm_size, g->vm_size);
+        assert_string_equal(places_first(&m.request.vm_sizes), g->vm_size);
         assert_string_equal(classes, g->classes);
         assert_int_equal(m.request.epochs, g->epochs);
         assert_int_equal((int)m.request.task, g->task);
@@ -71,7 +71,7 @@ static void test_all_faults_at_once(void **state)
     for (size_t i = 0; i < 6; i++)
         assert_string_equal(m.fault[i].code, codes[i]);
     check_always(input, &m);
-    assert_string_equal(m.corrected, "a.zip:Keep.Me::ok");
+    assert_string_equal(m.corrected, "a.zip:Keep.Me:Standard_D8s_v4:ok");
     assert_string_equal(m.request.zip, "");
     assert_string_equal(m.request.job_id, "job-853b0581"); /* the one asked for stays free */
     assert_false(m.request.job_id_given);
@@ -107,6 +107,70 @@ static void test_json_only_fields(void **state)
     message_done(&m);
 }
 
+static void test_where(void **state)
+{
+    (void)state;
+    struct message m;
+    read_text(
+        "{\"v\":1,\"dataset\":\"a.zip\",\"vm_sizes\":[\"standard_d8s_V5\",\" Standard_D8s_v4\"],\"regions\":[\"japanwest\",\"japaneast\"],"
+        "\"spot\":\"only\",\"force\":true}",
+        &m);
+    assert_int_equal(m.faults, 0);
+    assert_int_equal(m.request.vm_sizes.count, 2);
+    assert_string_equal(m.request.vm_sizes.name[0], "Standard_D8s_v5");
+    assert_string_equal(m.request.vm_sizes.name[1], "Standard_D8s_v4");
+    assert_int_equal(m.request.regions.count, 2);
+    assert_string_equal(m.request.regions.name[0], "japanwest");
+    assert_int_equal(m.request.spot, SPOT_ONLY);
+    assert_true(m.request.force);
+    AUTO_STR line = STR_MAX(4096);
+    message_line(&m.request, &defaults, &line);
+    struct message again;
+    read_text(str_c(&line), &again);
+    assert_int_equal(again.faults, 0);
+    assert_true(request_same(&m.request, &again.request));
+    assert_true(again.request.force);
+    message_done(&again);
+    message_done(&m);
+    read_text("a.zip", &m); /* what the settings say */
+    assert_int_equal(m.request.vm_sizes.count, 3);
+    assert_string_equal(m.request.vm_sizes.name[2], "Standard_NC4as_T4_v3");
+    assert_int_equal(m.request.regions.count, 1);
+    assert_string_equal(places_first(&m.request.regions), "japaneast");
+    assert_int_equal(m.request.spot, SPOT_NEVER);
+    assert_false(m.request.force);
+    message_done(&m);
+    read_text("a.zip::Standard_D8s_v4", &m); /* the one that is named, and no other */
+    assert_int_equal(m.request.vm_sizes.count, 1);
+    message_done(&m);
+}
+
+static void test_job_actions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum message_action action;
+        int minutes;
+    } rows[] = {
+        {"{\"v\":1,\"action\":\"cancel\",\"job_id\":\"J.1\"}", ACTION_CANCEL, 0},
+        {"{\"job_id\":\"J.1\",\"action\":\"extend\",\"max_hours\":1.7}", ACTION_EXTEND, 102},
+        {"{\"v\":1,\"action\":\"retry\",\"job_id\":\" J.1 \"}", ACTION_RETRY, 0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct message m;
+        read_text(rows[i].text, &m);
+        assert_int_equal(m.faults, 0);
+        assert_int_equal(m.action, rows[i].action);
+        assert_string_equal(m.target_job_id, "j.1");
+        assert_int_equal(m.extend_minutes, rows[i].minutes);
+        message_fault(&m, "E10", "job_id", "there is no job `%s`", "J.1");
+        assert_string_equal(m.corrected, "{\"v\":1,\"action\":\"status\"}");
+        check_always(rows[i].text, &m);
+        message_done(&m);
+    }
+}
+
 static void test_status(void **state)
 {
     (void)state;
@@ -114,11 +178,11 @@ static void test_status(void **state)
     read_text("{\"v\":1,\"action\":\"status\"}", &m);
     assert_int_equal(m.faults, 0);
     assert_int_equal(m.action, ACTION_STATUS);
-    assert_string_equal(m.status_job_id, "");
+    assert_string_equal(m.target_job_id, "");
     message_done(&m);
     read_text("{\"v\":1,\"action\":\"status\",\"job_id\":\"J.1\"}", &m);
     assert_int_equal(m.faults, 0);
-    assert_string_equal(m.status_job_id, "j.1");
+    assert_string_equal(m.target_job_id, "j.1");
     message_done(&m);
 }
 
@@ -364,6 +428,8 @@ int main(void)
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_all_faults_at_once),
         cmocka_unit_test(test_json_only_fields),
+        cmocka_unit_test(test_where),
+        cmocka_unit_test(test_job_actions),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_notes),
         cmocka_unit_test(test_default_job_id),

@@ -47,6 +47,8 @@ static void test_version_1_as_it_was_first_written_still_loads_and_steps(void **
     assert_true(request_same(&rec.request, &now.request));
     assert_string_equal(record_size(&rec), "Standard_D8s_v4");
     assert_string_equal(record_region(&rec), "japaneast");
+    assert_int_equal(rec.request.vm_sizes.count, 1);
+    assert_int_equal(rec.request.regions.count, 1); /* its location */
     assert_int_equal(rec.state.deadline_s, now.state.deadline_s);
     struct job_seen seen = {.manifest = NO, .reported = NO, .vm = YES, .status = YES, .heartbeat_s = rec.state.machine_since_s};
     assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.machine_since_s + 60).state.machine, MACHINE_RUNNING);

@@ -10,7 +10,10 @@ static void fill(struct request *r)
                           .job_id = "j.1",
                           .job_name = "J.1",
                           .job_id_given = true,
-                          .vm_size = "Standard_D8s_v4",
+                          .vm_sizes = {.name = {"Standard_D8s_v4", "Standard_D8s_v5"}, .count = 2},
+                          .regions = {.name = {"japaneast"}, .count = 1},
+                          .spot = SPOT_PREFER,
+                          .force = true,
                           .epochs = 20,
                           .task = TASK_DETECTION,
                           .model = 3,
@@ -62,7 +65,8 @@ static void test_round_trip(void **state)
     assert_string_equal(
         str_c(&once),
         "{\"request\":{\"zip\":\"写真 (1).zip\",\"dataset_sha256\":\"ab\",\"job_id\":\"j.1\",\"job_name\":\"J.1\",\"job_id_given\":true,"
-        "\"vm_size\":\"Standard_D8s_v4\",\"classes\":[\"ok\",\"傷\"],\"epochs\":20,\"task\":\"detection\",\"model\":3,\"continue_from\":"
+        "\"vm_size\":\"Standard_D8s_v4\",\"vm_sizes\":[\"Standard_D8s_v4\",\"Standard_D8s_v5\"],\"regions\":[\"japaneast\"],"
+        "\"spot\":\"prefer\",\"force\":true,\"classes\":[\"ok\",\"傷\"],\"epochs\":20,\"task\":\"detection\",\"model\":3,\"continue_from\":"
         "\"auto\","
         "\"line\":\"screws\",\"max_minutes\":90,\"split\":{\"train\":0.7,\"seed\":9007199254740991,\"group\":\"video\"},\"requested_by\":"
         "\"山田\","
@@ -78,6 +82,51 @@ static void test_rejected_is_saved_too(void **state)
     write_whole(&text, &a);
     assert_int_equal(read_text(str_c(&text), &b), OK);
     assert_string_equal(b.zip, "");
+}
+
+/* A record of former times has one size, and nothing about regions, spot and force. */
+static void test_one_size(void **state)
+{
+    (void)state;
+    AUTO_REQ a = {0};
+    AUTO_REQ b = {0};
+    fill(&a);
+    AUTO_STR whole = STR_MAX(65536);
+    AUTO_STR former = STR_MAX(65536);
+    write_whole(&whole, &a);
+    const char *from = strstr(str_c(&whole), "\"vm_sizes\""), *to = strstr(str_c(&whole), "\"classes\"");
+    assert_true(from && to);
+    str_add_n(&former, str_c(&whole), (size_t)(from - str_c(&whole)));
+    str_add(&former, to);
+    assert_int_equal(read_text(str_c(&former), &b), OK);
+    assert_int_equal(b.vm_sizes.count, 1);
+    assert_string_equal(places_first(&b.vm_sizes), "Standard_D8s_v4");
+    assert_int_equal(b.regions.count, 0);
+    assert_int_equal(b.spot, SPOT_NEVER);
+    assert_false(b.force);
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    struct places p, q;
+    places_split(&p, " a, b ,A,, c,d,e,f");
+    assert_int_equal(p.count, PLACES_MAX);
+    assert_string_equal(p.name[4], "e");
+    places_split(&q, "b,a,c,d,e");
+    assert_false(places_same(&p, &q)); /* the order counts */
+    assert_false(places_add(&q, "x"));
+    places_split(&q, "");
+    assert_string_equal(places_first(&q), "");
+    assert_false(places_add(&q, "0123456789012345678901234567890123456789012345678901234567890123456789"));
+    assert_true(places_add(&q, "x"));
+    assert_false(places_add(&q, "X"));
+    char region[REGION_MAX];
+    assert_true(region_plain("Japan East", region, sizeof region));
+    assert_string_equal(region, "japaneast");
+    assert_false(region_plain("japan/east", region, sizeof region));
+    assert_false(region_plain(" ", region, sizeof region));
+    assert_false(region_plain("01234567890123456789012345678901234567890", region, sizeof region));
 }
 
 /* Every member spoilt in turn. */
@@ -97,6 +146,12 @@ static void test_refuses(void **state)
         {"\"line\":\"screws\"", "\"line\":null"},
         {"\"seed\":", "\"sed\":"},
         {"\"note\":", "\"Note\":"},
+        {"\"vm_sizes\":[", "\"vm_sizes\":[\"\","},
+        {"\"Standard_D8s_v5\"", "\"standard_d8s_v4\""},
+        {"\"regions\":[", "\"regions\":[\"a\",\"b\",\"c\",\"d\",\"e\","},
+        {"\"regions\":[", "\"regions\":\"x\",\"x\":["},
+        {"\"prefer\"", "\"perhaps\""},
+        {"\"force\":true", "\"force\":1"},
         {"\"screws\"", "\"screws-screws-screws-screws-screws-screws\""},
     };
     AUTO_REQ a = {0};
@@ -123,11 +178,11 @@ static void test_same(void **state)
 {
     (void)state;
 #define MEMBER(name) offsetof(struct request, name)
-    static const size_t who[] = {MEMBER(job_id), MEMBER(job_name), MEMBER(job_id_given), MEMBER(requested_by), MEMBER(note)};
-    static const size_t what[] = {MEMBER(zip),        MEMBER(dataset_sha256), MEMBER(vm_size),     MEMBER(classes_count),
-                                  MEMBER(epochs),     MEMBER(task),           MEMBER(model),       MEMBER(continue_from),
-                                  MEMBER(line),       MEMBER(max_minutes),    MEMBER(split_train), MEMBER(split_seed),
-                                  MEMBER(split_video)};
+    static const size_t who[] = {MEMBER(job_id), MEMBER(job_name), MEMBER(job_id_given), MEMBER(requested_by), MEMBER(note), MEMBER(force)};
+    static const size_t what[] = {MEMBER(zip),         MEMBER(dataset_sha256), MEMBER(vm_sizes),      MEMBER(vm_sizes.count),
+                                  MEMBER(regions),     MEMBER(spot),           MEMBER(classes_count), MEMBER(epochs),
+                                  MEMBER(task),        MEMBER(model),          MEMBER(continue_from), MEMBER(line),
+                                  MEMBER(max_minutes), MEMBER(split_train),    MEMBER(split_seed),    MEMBER(split_video)};
     AUTO_REQ a = {0};
     fill(&a);
     AUTO_REQ b = {0};
@@ -158,7 +213,9 @@ static void test_tasks(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_rejected_is_saved_too),
-                                       cmocka_unit_test(test_refuses), cmocka_unit_test(test_same), cmocka_unit_test(test_tasks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_one_size),
+                                       cmocka_unit_test(test_places),     cmocka_unit_test(test_rejected_is_saved_too),
+                                       cmocka_unit_test(test_refuses),    cmocka_unit_test(test_same),
+                                       cmocka_unit_test(test_tasks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

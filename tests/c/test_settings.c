@@ -83,6 +83,50 @@ static void test_former_and_standard_names(void **state)
     settings_done(&s);
 }
 
+static void test_lists(void **state)
+{
+    (void)state;
+    AUTO_STR faults = STR_MAX(16384), notes = STR_MAX(4096);
+    struct settings s;
+    assert_int_equal(read(&s, &faults, &notes), OK);
+    assert_string_equal(s.vm_size, "Standard_D8s_v4");
+    assert_string_equal(s.vm_sizes, "");
+    assert_string_equal(s.location, "japaneast");
+    assert_string_equal(s.regions, "japaneast");
+    assert_int_equal(s.spot, SPOT_NEVER);
+    settings_done(&s);
+    set("VM_SIZES", " Standard_D8s_v5 ,Standard_D8s_v4");
+    set("REGIONS", "Japan West, japaneast");
+    set("SPOT", "prefer");
+    assert_int_equal(read(&s, &faults, &notes), OK); /* the settings for one are left out */
+    assert_string_equal(s.vm_size, "Standard_D8s_v5");
+    assert_string_equal(s.vm_sizes, "Standard_D8s_v5,Standard_D8s_v4");
+    assert_string_equal(s.location, "japanwest");
+    assert_string_equal(s.regions, "japanwest,japaneast");
+    assert_int_equal(s.spot, SPOT_PREFER);
+    settings_done(&s);
+    set("VM_SIZE", "Standard_D8s_v5");
+    set("AZURE_LOCATION", "JapanWest");
+    assert_int_equal(read(&s, &faults, &notes), OK); /* or are the first ones */
+    assert_string_equal(s.location, "japanwest");
+    settings_done(&s);
+}
+
+static void test_both_must_agree(void **state)
+{
+    (void)state;
+    AUTO_STR faults = STR_MAX(16384), notes = STR_MAX(4096);
+    struct settings s;
+    set("VM_SIZE", "Standard_D8s_v4");
+    set("VM_SIZES", "Standard_D8s_v5,Standard_D8s_v4");
+    set("AZURE_LOCATION", "japaneast");
+    set("REGIONS", "japanwest,japaneast");
+    assert_int_equal(read(&s, &faults, &notes), ERR_INPUT);
+    assert_has(str_c(&faults), "VM_SIZE: must be the first of VM_SIZES");
+    assert_has(str_c(&faults), "AZURE_LOCATION: must be the first of REGIONS");
+    settings_done(&s);
+}
+
 static void test_each_fault(void **state)
 {
     (void)state;
@@ -113,6 +157,13 @@ static void test_each_fault(void **state)
         {"EPOCHS", "2000", "EPOCHS"},
         {"WAIT_FOR_UPLOAD", "0", "WAIT_FOR_UPLOAD"},
         {"VM_SIZE", "D8s", "VM_SIZE"},
+        {"VM_SIZES", "Standard_D8s_v4,D8s", "VM_SIZES: different sizes"},
+        {"VM_SIZES", "Standard_D8s_v4,,Standard_D8s_v5", "VM_SIZES: different sizes"},
+        {"VM_SIZES", "Standard_D8s_v4,standard_d8s_v4", "VM_SIZES: different sizes"},
+        {"AZURE_LOCATION", "japan-east", "AZURE_LOCATION: a region"},
+        {"REGIONS", "japaneast,Japan East", "REGIONS: at most 5 different"},
+        {"REGIONS", "a1,a2,a3,a4,a5,a6", "REGIONS: at most 5 different"},
+        {"SPOT", "yes", "SPOT: one of never, prefer, only"},
         {"TRAINER", "otx", "TRAINER"},
         {"FUNCTIONS_CUSTOMHANDLER_PORT", NULL, "FUNCTIONS_CUSTOMHANDLER_PORT"},
         {"FUNCTIONS_CUSTOMHANDLER_PORT", "99999", "FUNCTIONS_CUSTOMHANDLER_PORT"},
@@ -179,6 +230,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_defaults, good),
         cmocka_unit_test_setup(test_former_and_standard_names, good),
+        cmocka_unit_test_setup(test_lists, good),
+        cmocka_unit_test_setup(test_both_must_agree, good),
         cmocka_unit_test_setup(test_each_fault, good),
         cmocka_unit_test_setup(test_all_faults_are_told_together, good),
         cmocka_unit_test(test_readme_and_example_name_every_setting),

@@ -6,6 +6,7 @@
 
 static const struct message_defaults DEFAULTS = {.vm_size = "Standard_D8s_v4",
                                                  .vm_sizes = "Standard_D8s_v4,Standard_D8s_v5",
+                                                 .regions = "japaneast",
                                                  .classes = "",
                                                  .epochs = 20,
                                                  .epochs_max = 1000,

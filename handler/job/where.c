@@ -1,0 +1,92 @@
+/* where.c - the machine that a message asks for: sizes, regions, spot (job/checks.h). */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "job/checks.h"
+#include "job/text.h"
+
+static const char *allowed_sizes(const struct reading *r)
+{
+    const char *list = r->defaults->vm_sizes && *r->defaults->vm_sizes ? r->defaults->vm_sizes : r->defaults->vm_size;
+    return list ? list : "";
+}
+
+void check_default_sizes(struct reading *r)
+{
+    places_split(&r->m->request.vm_sizes, allowed_sizes(r));
+}
+
+void check_default_regions(struct reading *r)
+{
+    places_split(&r->m->request.regions, r->defaults->regions);
+}
+
+/* The next size of a comma list, trimmed; false at the end. */
+static bool next_size(const char **list, char size[PLACE_MAX])
+{
+    *list += strspn(*list, ", \t");
+    size_t len = strcspn(*list, ", \t");
+    snprintf(size, PLACE_MAX, "%.*s", (int)(len < PLACE_MAX ? len : PLACE_MAX - 1), *list);
+    *list += len;
+    return len > 0;
+}
+
+static const char *without_family(const char *size)
+{
+    return strncasecmp(size, "Standard_", strlen("Standard_")) == 0 ? size + strlen("Standard_") : size;
+}
+
+/* One more, or the only one: of `vm_size`. A name that is there already is a fault. */
+static void add(struct reading *r, enum rule_id id, struct places *p, const char *name)
+{
+    if (id == RULE_VM_SIZE)
+        *p = (struct places){0};
+    if (!places_add(p, name) && places_has(p, name))
+        rules_fault(r, id, rules_field(id)->code, "`%s` is there twice; allowed: %s", name, rules_field(id)->allowed);
+}
+
+void check_vm_size(struct reading *r, enum rule_id id, const char *text)
+{
+    const char *list = allowed_sizes(r);
+    char size[PLACE_MAX], nearest[PLACE_MAX] = "", shown[ECHO_MAX];
+    int best = 1000;
+    for (const char *p = list; next_size(&p, size);) {
+        int far = str_is_nocase(size, text) ? -1 : text_distance(without_family(size), without_family(text));
+        if (far < best) {
+            best = far;
+            str_copy(nearest, sizeof nearest, size);
+        }
+    }
+    if (best >= 0) {
+        text_echo(text, shown, sizeof shown);
+        rules_fault(r, id, "E05", "`%s` is not allowed here; nearest allowed: `%s`; allowed: %.150s", shown, nearest, list);
+        r->silent = true;
+    }
+    add(r, id, &r->m->request.vm_sizes, nearest);
+}
+
+void check_region(struct reading *r, enum rule_id id, const char *text)
+{
+    char plain[REGION_MAX], shown[ECHO_MAX];
+    if (!region_plain(text, plain, sizeof plain)) {
+        text_echo(text, shown, sizeof shown);
+        rules_fault(r, id, "E25", "`%s` is not a region's name; allowed: %s; e.g. `japaneast`", shown, rules_field(id)->allowed);
+        return;
+    }
+    if (!str_is(text, plain)) { /* as the portal shows it: `Japan East` */
+        text_echo(text, shown, sizeof shown);
+        rules_fault(r, id, "E25", "`%s` is written `%s`; allowed: %s", shown, plain, rules_field(id)->allowed);
+        r->silent = true;
+    }
+    add(r, id, &r->m->request.regions, plain);
+}
+
+void check_spot(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    if (spot_parse(text, &r->m->request.spot))
+        return;
+    text_echo(text, shown, sizeof shown);
+    rules_fault(r, id, "E26", "`%s` is not known; allowed: %s", shown, rules_field(id)->allowed);
+}
