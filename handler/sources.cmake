@@ -33,6 +33,7 @@ set(HANDLER_SOURCES
   handler/job/report.c
   handler/job/request.c
   handler/job/request_places.c
+  handler/job/retry.c
   handler/job/rules.c
   handler/job/step.c
   handler/job/step_model.c

@@ -11,7 +11,7 @@ struct message_defaults {                 /* from the settings */
     const char *vm_size;                  /* VM_SIZE */
     const char *vm_sizes;                 /* VM_SIZES: comma list of allowed sizes, "" = only vm_size; the first five are the default */
     const char *regions;                  /* REGIONS: comma list, the default */
-    enum job_spot spot;                       /* SPOT */
+    enum job_spot spot;                   /* SPOT */
     const char *classes;                  /* CLASSES, may be "" */
     int32_t epochs, epochs_max;           /* EPOCHS, EPOCHS_MAX */
     int32_t max_minutes, max_job_minutes; /* MAX_HOURS, MAX_JOB_HOURS */
@@ -39,6 +39,7 @@ struct message {
     char corrected_job_id[JOB_ID_MAX];    /* the one asked for, as typed, as long as it is valid; "": none. A caller may put another here
                                              before message_fault */
     bool corrected_fresh, corrected_task; /* continue_from is left out; task and model are the default ones */
+    bool corrected_force;                 /* with force */
     char default_job_id[JOB_ID_MAX];
     const struct message_defaults *defaults; /* borrowed */
     char notes[3][200];                      /* "full-width characters were read as ..." */
@@ -59,6 +60,14 @@ void message_fault(struct message *m, const char *code, const char *field, const
 void message_next_job_id(const char *job_id, char out[JOB_ID_MAX]);
 /* The default job_id of a message: "<zip stem>-<8 hex of sha256(message Id)>". */
 void message_default_job_id(const char *zip, const char *message_id, char out[JOB_ID_MAX]);
+/* E11: the same was trained before; the corrected line has force. */
+void message_fault_again(struct message *m, const char *job_name, int64_t succeeded_s);
+/* The id under which a job is tried again because of this message: its own, cut to 56, "-r" and 6 hex of sha256(message Id). */
+void message_retry_job_id(const char *job_id, const char *message_id, char out[JOB_ID_MAX]);
+/* Turns m, a message with action retry, into the train message that asks for r (a record's request) once more as job_name. All of r is
+ * kept, but what the settings do not allow any more is a fault, as in any message. */
+enum err_code message_from_request(struct message *m, const struct request *r, const char *job_name, const char *message_id,
+                                   struct err *err) MUST_CHECK;
 /* Writes the request as a line to paste (colon form when it can say everything, else JSON). */
 void message_line(const struct request *r, const struct message_defaults *defaults, struct str *to);
 #endif

@@ -235,28 +235,41 @@ static void run_name(struct reading *r, enum rule_id id, const char *name, size_
         run_text(r, id, text_trim(text.p));
 }
 
+static void run_names(struct reading *r, enum rule_id id, const struct json *list)
+{
+    struct places seen = {0}; /* as they came */
+    size_t count = json_len(list);
+    if (count == 0 || count > PLACES_MAX)
+        rules_fault(r, id, table[id].code, "%zu names; allowed: %s", count, table[id].allowed);
+    for (size_t i = 0; i < count && i < PLACES_MAX && !r->failed; i++) {
+        const char *name = json_text(json_at(list, i));
+        char shown[ECHO_MAX];
+        r->silent = r->value[id].silent;
+        text_echo(name ? name : "", shown, sizeof shown);
+        if (name && places_has(&seen, name))
+            rules_fault(r, id, table[id].code, "`%s` is there twice; allowed: %s", shown, table[id].allowed);
+        else if (name)
+            run_name(r, id, name, strlen(name));
+        (void)places_add(&seen, name);
+    }
+}
+
 /* Sizes or regions, one after the other; where a text came instead of a list (said already), its names. */
 static void run_list(struct reading *r, enum rule_id id)
 {
     const struct value *v = &r->value[id];
     struct places *p = id == RULE_VM_SIZES ? &r->m->request.vm_sizes : &r->m->request.regions;
-    size_t count = json_len(v->list);
-    r->silent = v->silent;
     *p = (struct places){0};
-    if (v->list && (count == 0 || count > PLACES_MAX))
-        rules_fault(r, id, table[id].code, "%zu names; allowed: %s", count, table[id].allowed);
-    for (size_t i = 0; i < count && i < PLACES_MAX && !r->failed; i++) {
-        const char *name = json_text(json_at(v->list, i));
-        if (name)
-            run_name(r, id, name, strlen(name));
-    }
-    for (const char *p1 = v->list || !v->text.p ? "" : v->text.p; *p1 && !r->failed;) {
-        size_t len = strcspn(p1, ",");
-        run_name(r, id, p1, len);
-        p1 += len + (p1[len] ? 1 : 0);
-    }
+    if (v->list)
+        run_names(r, id, v->list);
+    else
+        for (const char *at = v->text.p ? v->text.p : ""; *at && !r->failed;) {
+            size_t len = strcspn(at, ",");
+            run_name(r, id, at, len);
+            at += len + (at[len] ? 1 : 0);
+        }
     if (p->count == 0)
-        id == RULE_VM_SIZES ? check_default_sizes(r) : check_default_regions(r);
+        (id == RULE_VM_SIZES ? check_default_sizes : check_default_regions)(r);
 }
 
 static void run(struct reading *r, enum rule_id id)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/crypto.h"
 #include "job/checks.h"
 #include "job/text.h"
@@ -221,6 +222,7 @@ void suggest_line(struct message *m)
         q.task = TASK_DETECTION;
         q.model = 1;
     }
+    q.force = q.force || m->corrected_force;
     bool classes = !secret_classes(&q), fits = false;
     if (text_has_secret(q.note) || text_has_secret(q.requested_by))
         q.note[0] = q.requested_by[0] = '\0';
@@ -288,6 +290,7 @@ void message_fault(struct message *m, const char *code, const char *field, const
     va_end(args);
     rules_add(m, code, field, text);
     struct request *q = &m->request;
+    m->corrected_force = m->corrected_force || str_is(code, "E11");
     if (str_is(field, "job_id") && m->action != ACTION_TRAIN) {
         m->corrected_job_id[0] = '\0';
     } else if (str_is(field, "job_id")) {
@@ -307,4 +310,13 @@ void message_fault(struct message *m, const char *code, const char *field, const
         q->job_id_given = false;
     }
     suggest_line(m);
+}
+
+void message_fault_again(struct message *m, const char *job_name, int64_t succeeded_s)
+{
+    char when[DATE_ISO];
+    date_iso(succeeded_s, when);
+    message_fault(m, "E11", "dataset",
+                  "the same data again: job `%s` succeeded on %s with the same zip and the same request; send `force` to run it again",
+                  job_name, when);
 }

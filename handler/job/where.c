@@ -37,15 +37,6 @@ static const char *without_family(const char *size)
     return strncasecmp(size, "Standard_", strlen("Standard_")) == 0 ? size + strlen("Standard_") : size;
 }
 
-/* One more, or the only one: of `vm_size`. A name that is there already is a fault. */
-static void add(struct reading *r, enum rule_id id, struct places *p, const char *name)
-{
-    if (id == RULE_VM_SIZE)
-        *p = (struct places){0};
-    if (!places_add(p, name) && places_has(p, name))
-        rules_fault(r, id, rules_field(id)->code, "`%s` is there twice; allowed: %s", name, rules_field(id)->allowed);
-}
-
 void check_vm_size(struct reading *r, enum rule_id id, const char *text)
 {
     const char *list = allowed_sizes(r);
@@ -61,9 +52,10 @@ void check_vm_size(struct reading *r, enum rule_id id, const char *text)
     if (best >= 0) {
         text_echo(text, shown, sizeof shown);
         rules_fault(r, id, "E05", "`%s` is not allowed here; nearest allowed: `%s`; allowed: %.150s", shown, nearest, list);
-        r->silent = true;
     }
-    add(r, id, &r->m->request.vm_sizes, nearest);
+    if (id == RULE_VM_SIZE) /* the only one */
+        r->m->request.vm_sizes.count = 0;
+    (void)places_add(&r->m->request.vm_sizes, nearest); /* what is meant may be there already */
 }
 
 void check_region(struct reading *r, enum rule_id id, const char *text)
@@ -77,9 +69,8 @@ void check_region(struct reading *r, enum rule_id id, const char *text)
     if (!str_is(text, plain)) { /* as the portal shows it: `Japan East` */
         text_echo(text, shown, sizeof shown);
         rules_fault(r, id, "E25", "`%s` is written `%s`; allowed: %s", shown, plain, rules_field(id)->allowed);
-        r->silent = true;
     }
-    add(r, id, &r->m->request.regions, plain);
+    (void)places_add(&r->m->request.regions, plain);
 }
 
 void check_spot(struct reading *r, enum rule_id id, const char *text)

@@ -225,6 +225,89 @@ static void test_default_job_id(void **state)
     message_done(&redelivered);
 }
 
+static void test_same_again(void **state)
+{
+    (void)state;
+    struct message m;
+    read_text("a.zip:J1", &m);
+    message_fault_again(&m, "J0", 1767225600);
+    assert_int_equal(m.faults, 1);
+    assert_string_equal(m.fault[0].code, "E11");
+    assert_string_equal(m.fault[0].text, "the same data again: job `J0` succeeded on 2026-01-01T00:00:00Z with the same zip and the same "
+                                         "request; send `force` to run it again");
+    assert_string_equal(m.corrected, "{\"v\":1,\"action\":\"train\",\"dataset\":\"a.zip\",\"job_id\":\"J1\",\"force\":true}");
+    check_always("again", &m);
+    message_done(&m);
+}
+
+#define EVERYTHING                                                                                                                         \
+    "{\"v\":1,\"zip\":\"a.zip\",\"dataset_sha256\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\",\"job_id\":\"Job." \
+    "1\","                                                                                                                                 \
+    "\"vm_sizes\":[\"Standard_D8s_v5\",\"Standard_D8s_v4\"],\"regions\":[\"japanwest\"],\"spot\":\"prefer\",\"max_hours\":10.3,"           \
+    "\"classes\":[\"ok\",\"a:b\"],\"epochs\":500,\"task\":\"classification\",\"model\":4,\"continue_from\":\"auto\",\"line\":\"screws\","  \
+    "\"split\":{\"train\":0.8123,\"seed\":7,\"group\":\"none\"},\"requested_by\":\"yamada\",\"note\":\"x\",\"force\":true}"
+
+static void retry_as(struct message *m, const struct message_defaults *now, const struct request *r)
+{
+    struct err err = {0};
+    const char *text = "{\"v\":1,\"action\":\"retry\",\"job_id\":\"JOB.1\"}";
+    assert_int_equal(message_read(text, strlen(text), ID, now, m, &err), OK);
+    assert_int_equal(message_from_request(m, r, "Job.1-r853b05", ID, &err), OK);
+    assert_int_equal(m->action, ACTION_TRAIN);
+    assert_string_equal(m->shown, text); /* what was sent */
+}
+
+static void test_retry(void **state)
+{
+    (void)state;
+    char id[JOB_ID_MAX], other[JOB_ID_MAX];
+    message_retry_job_id("Job.1", ID, id);
+    assert_string_equal(id, "Job.1-r853b05");
+    message_retry_job_id("Job.1", "another", other);
+    assert_string_not_equal(id, other);
+    message_retry_job_id("0123456789012345678901234567890123456789012345678901234567890123", ID, id);
+    assert_string_equal(id, "01234567890123456789012345678901234567890123456789012345-r853b05");
+    assert_true(rules_job_id(id));
+
+    struct message first, m;
+    read_text(EVERYTHING, &first);
+    assert_int_equal(first.faults, 0);
+    retry_as(&m, &defaults, &first.request);
+    assert_int_equal(m.faults, 0);
+    assert_true(request_same(&m.request, &first.request));
+    assert_string_equal(m.request.job_id, "job.1-r853b05");
+    assert_string_equal(m.request.job_name, "Job.1-r853b05");
+    assert_string_equal(m.corrected_job_id, "Job.1-r853b05");
+    assert_string_equal(m.default_job_id, default_id);
+    assert_string_equal(m.request.requested_by, "yamada");
+    assert_true(m.request.force);
+    message_done(&m);
+
+    struct message_defaults now = defaults; /* other settings since */
+    now.vm_sizes = "Standard_D8s_v4";
+    now.max_job_minutes = now.max_minutes = 480;
+    now.epochs_max = 100;
+    retry_as(&m, &now, &first.request);
+    static const char *const code[] = {"E05", "E18", "E07"};
+    assert_int_equal(m.faults, 3);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(m.fault[i].code, code[i]);
+    assert_non_null(strstr(m.corrected, "\"classes\":[\"ok\",\"a:b\"]"));
+    assert_string_equal(m.request.job_id, default_id);
+    message_done(&m);
+    message_done(&first);
+
+    read_text("a.zip:job.1", &first); /* its classes were read from the zip, and will be again */
+    now = defaults;
+    now.classes = "ok,ng";
+    now.regions = "japanwest";
+    retry_as(&m, &now, &first.request);
+    assert_int_equal(m.faults, 0);
+    assert_true(request_same(&m.request, &first.request));
+    message_done(&m);
+    message_done(&first);
+}
+
 static void test_later_faults(void **state)
 {
     (void)state;
@@ -433,6 +516,8 @@ int main(void)
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_notes),
         cmocka_unit_test(test_default_job_id),
+        cmocka_unit_test(test_same_again),
+        cmocka_unit_test(test_retry),
         cmocka_unit_test(test_later_faults),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_heavy),

@@ -24,6 +24,12 @@ MESSAGES = (
     '{"v":1,"dataset":"a.zip","epoch":3}',
     '{"v":1,"action":"status","job_id":"j1"}',
     '{"v":1,"action":"train","dataset":"a.zip","classes":["ok"],"split":{"train":0.7,"seed":1,"group":"video"}}',
+    '{"v":1,"action":"cancel","job_id":"J1"}',
+    '{"v":1,"action":"extend","job_id":"j1","max_hours":12}',
+    '{"v":1,"action":"retry","job_id":"j1"}',
+    '{"v":1,"action":"cancle","job_id":"j1","max_hours":3}',
+    '{"v":1,"dataset":"a.zip","vm_sizes":["Standard_D8s_v5","standard_D8s_v4"],"vm_size":"D8s"}',
+    '{"v":1,"dataset":"a.zip","regions":["Japan East","japanwest"],"spot":"prefer","force":true}',
     base64.b64encode("写真 1.zip".encode()).decode(),
 )
 CONNECTIONS = (
