@@ -9,6 +9,7 @@ set(HANDLER_SOURCES
   handler/base/log.c
   handler/base/str.c
   handler/base/xml.c
+  handler/http/ahead.c
   handler/http/curl.c
   handler/http/http.c
   handler/azure/arm.c

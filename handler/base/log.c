@@ -21,6 +21,12 @@ void log_scope(const char *invocation_id, const char *job_id)
         str_copy(scope_job, sizeof scope_job, job_id);
 }
 
+void log_scope_now(char invocation_id[64], char job_id[72])
+{
+    str_copy(invocation_id, sizeof scope_invocation, scope_invocation);
+    str_copy(job_id, sizeof scope_job, scope_job);
+}
+
 static const char *prefix(enum log_level level)
 {
     return level == LOG_ERROR ? "error: " : level == LOG_WARN ? "warn: " : "";

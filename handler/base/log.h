@@ -10,4 +10,6 @@ enum log_level { LOG_INFO, LOG_WARN, LOG_ERROR };
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* What the calling thread works on; copied; NULL leaves a part as it is, "" clears it. */
 void log_scope(const char *invocation_id, const char *job_id);
+/* The same as it is set now, for a thread that works on with it. */
+void log_scope_now(char invocation_id[64], char job_id[72]);
 #endif

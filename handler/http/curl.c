@@ -13,10 +13,18 @@
 #define STALL_SECONDS 30L /* ... for so long is a dead peer */
 #define IDLE_SECONDS 60L  /* below the idle timeouts of Azure's front ends */
 
-/* Most recently used first: the handle that is taken is the one whose connection is most likely still alive. */
+#define HOST_MAX 256
+
+/* A handle speaks to one host only ("https://name:port"), so its connection is the one that is needed next time. */
+struct line {
+    CURL *handle;
+    char host[HOST_MAX];
+};
+
+/* Most recently used last: what is taken is the handle whose connection is most likely still alive; what is given up is the oldest. */
 struct curl_pool {
     pthread_mutex_t lock;
-    CURL *idle[IDLE_MAX];
+    struct line idle[IDLE_MAX];
     size_t count;
 };
 
@@ -46,32 +54,58 @@ void curl_stop(struct curl_pool *pool)
     if (!pool)
         return;
     while (pool->count)
-        curl_easy_cleanup(pool->idle[--pool->count]);
+        curl_easy_cleanup(pool->idle[--pool->count].handle);
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool);
     curl_global_cleanup();
 }
 
-static CURL *take(struct curl_pool *pool)
+/* Scheme, name and port; false for an address that has none, or one that is too long. */
+static bool host_of(const char *url, char host[HOST_MAX])
+{
+    const char *name = strstr(url, "://");
+    size_t len = name ? (size_t)(name + 3 - url) + strcspn(name + 3, "/?#") : 0;
+    if (len == 0 || len >= HOST_MAX)
+        return false;
+    memcpy(host, url, len);
+    host[len] = '\0';
+    return true;
+}
+
+static void remove_idle(struct curl_pool *pool, size_t at)
+{
+    memmove(&pool->idle[at], &pool->idle[at + 1], (--pool->count - at) * sizeof pool->idle[0]);
+}
+
+static CURL *take(struct curl_pool *pool, const char *host)
 {
     CURL *handle = NULL;
     (void)pthread_mutex_lock(&pool->lock);
-    if (pool->count)
-        handle = pool->idle[--pool->count];
+    for (size_t at = pool->count; at-- > 0 && !handle;) {
+        if (str_is_nocase(pool->idle[at].host, host)) {
+            handle = pool->idle[at].handle;
+            remove_idle(pool, at);
+        }
+    }
     (void)pthread_mutex_unlock(&pool->lock);
     return handle ? handle : curl_easy_init();
 }
 
-static void give_back(struct curl_pool *pool, CURL *handle)
+static void give_back(struct curl_pool *pool, CURL *handle, const char *host)
 {
+    CURL *oldest = NULL;
     curl_easy_reset(handle); /* forgets the borrowed pointers, keeps connections and TLS sessions */
     (void)pthread_mutex_lock(&pool->lock);
-    bool kept = pool->count < IDLE_MAX;
-    if (kept)
-        pool->idle[pool->count++] = handle;
+    if (pool->count == IDLE_MAX) {
+        oldest = pool->idle[0].handle;
+        remove_idle(pool, 0);
+    }
+    struct line *line = &pool->idle[pool->count++];
+    line->handle = handle;
+    str_copy(line->host, sizeof line->host, host);
     (void)pthread_mutex_unlock(&pool->lock);
-    if (!kept)
-        curl_easy_cleanup(handle);
+    if (oldest)
+        curl_easy_cleanup(oldest);
 }
 
 /* Header lines hold tokens and signatures: wiped before they go back. */
@@ -248,9 +282,12 @@ static enum err_code send_one(void *ctx, const struct http_request *req, int64_t
     char detail[CURL_ERROR_SIZE] = "";
     const char *url = str_c(&req->url);
     __attribute__((cleanup(lines_cleanup))) struct curl_slist *lines = NULL;
+    char host[HOST_MAX];
     if (!url || !add_header_lines(req, &lines))
         return err_set(err, ERR_MEMORY, "no memory for a request");
-    struct exchange x = {.handle = take(ctx), .req = req, .res = res};
+    if (!host_of(url, host))
+        return err_set(err, ERR_INPUT, "not an address that can be used");
+    struct exchange x = {.handle = take(ctx, host), .req = req, .res = res};
     if (!x.handle)
         return err_set(err, ERR_MEMORY, "no memory for HTTP");
     set_rules(x.handle, url, limit_ms);
@@ -262,7 +299,7 @@ static enum err_code send_one(void *ctx, const struct http_request *req, int64_t
     (void)curl_easy_setopt(x.handle, CURLOPT_HEADERFUNCTION, on_header);
     (void)curl_easy_setopt(x.handle, CURLOPT_HEADERDATA, &x);
     enum err_code code = outcome(&x, curl_easy_perform(x.handle), detail, err);
-    give_back(ctx, x.handle);
+    give_back(ctx, x.handle, host);
     return code;
 }
 

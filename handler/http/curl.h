@@ -1,4 +1,5 @@
-/* curl.h - the transport of the product: libcurl easy handles in a pool (connections and TLS sessions are kept), one handle per attempt.
+/* curl.h - the transport of the product: libcurl easy handles in a pool (connections and TLS sessions are kept), one handle per attempt,
+ * again the one that spoke to the same host before.
  * curl_start before the first thread; curl_stop after the last. https only, http also for loopback addresses. No proxy, no redirects. */
 #ifndef HTTP_CURL_H
 #define HTTP_CURL_H

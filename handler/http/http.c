@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/ahead.h"
+
 #define URL_MAX 8192
 #define HEADER_VALUE_MAX 16384 /* tokens with many groups are long */
 #define ANSWER_MAX (1024 * 1024)
@@ -246,9 +248,14 @@ void http_scope(int64_t deadline_ms)
     scope_deadline_ms = deadline_ms;
 }
 
+int64_t http_scope_ends(void)
+{
+    return scope_deadline_ms;
+}
+
 enum err_code http_send(const struct http *http, struct http_request *req, struct http_response *res, struct err *err)
 {
-    const int most = req->max_attempts > 0 ? req->max_attempts : ATTEMPTS;
+    const int most = ahead_is_early(req) ? 1 : req->max_attempts > 0 ? req->max_attempts : ATTEMPTS;
     bool renewed = false, sent = false;
     struct err local;
     if (!err)
@@ -256,6 +263,8 @@ enum err_code http_send(const struct http *http, struct http_request *req, struc
     if (scope_deadline_ms > 0 && req->deadline_ms > scope_deadline_ms)
         req->deadline_ms = scope_deadline_ms;
     res->attempts = 0;
+    if (ahead_take(req, res))
+        return OK;
     for (int n = 1;; n++) {
         enum err_code code = attempt(http, req, res, &sent, err);
         if (!sent)
@@ -267,8 +276,10 @@ enum err_code http_send(const struct http *http, struct http_request *req, struc
             n--; /* a token that ran out is not a failure of the service */
             continue;
         }
-        if (code == OK && res->status != 408 && res->status != 429 && res->status < 500)
+        if (code == OK && res->status != 408 && res->status != 429 && res->status < 500) {
+            ahead_keep(req, res);
             return OK;
+        }
         int64_t wait = http_backoff_ms(code ? NULL : res, n, clock_now_s(http->clock), http->clock->random(http->clock->ctx));
         if (n >= most || !may_try_again(req, res->status) || clock_mono_ms(http->clock) + wait >= req->deadline_ms)
             return give_up(req, res, code, err);

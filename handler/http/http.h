@@ -5,7 +5,8 @@
  * only 429 and 503. Retry-After (seconds, HTTP date, x-ms-retry-after-ms, retry-after-ms) is obeyed, else full jitter over 0.4 s * 2^n, at
  * most 20 s; at most 5 attempts, never past deadline_ms. A 401 is tried once more if the authorizer has a `renew` that says yes. The answer
  * to a request that was sent more than once may be to an earlier one: `attempts` tells, and callers with conditions read back. Redirects
- * are never followed. Thread rule: http and its transport are shared by all threads; request and response belong to one. */
+ * are never followed. Thread rule: http and its transport are shared by all threads; request and response belong to one. What was asked
+ * ahead (http/ahead.h) is answered from there. */
 #ifndef HTTP_H
 #define HTTP_H
 #include <stdbool.h>
@@ -85,6 +86,7 @@ enum err_code http_send(const struct http *http, struct http_request *req, struc
 
 /* Bounds every http_send of the calling thread from now on, whatever its own deadline: the budget of an invocation. 0 lifts it. */
 void http_scope(int64_t deadline_ms);
+int64_t http_scope_ends(void); /* 0: not bounded */
 
 /* How long to wait before attempt n+1 (n from 1), from the answer's headers or by jitter; exposed for tests. */
 int64_t http_backoff_ms(const struct http_response *res, int attempt, int64_t now_s, uint32_t random);

@@ -235,9 +235,54 @@ static void failures(void **state)
     assert_int_equal(http.transport.send(http.transport.ctx, &req, 1000, &res, &err), ERR_INPUT);
 }
 
+static void ask(const struct server *s)
+{
+    struct err err = {0};
+    AUTO_REQUEST req = {0};
+    AUTO_RESPONSE res = {0};
+    prepare(&req, s, "GET", "/");
+    assert_ok(http_send(&http, &req, &res, &err), err);
+}
+
+static bool ask_meanwhile(void *ctx, const void *bytes, size_t len)
+{
+    (void)bytes;
+    (void)len;
+    ask(ctx);
+    return true;
+}
+
+/* Two at once need two connections; after that each host is spoken to over the one it has, whichever was free last. */
+static void a_host_is_spoken_to_over_the_connection_it_has(void **state)
+{
+    (void)state;
+    static const char *const answers[] = {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                                          "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
+    struct server a, b;
+    struct err err = {0};
+    start(&a, answers, COUNT(answers));
+    start(&b, answers, COUNT(answers));
+    {
+        AUTO_REQUEST req = {0};
+        AUTO_RESPONSE res = {0};
+        prepare(&req, &a, "GET", "/");
+        req.sink = ask_meanwhile;
+        req.sink_ctx = &b;
+        assert_ok(http_send(&http, &req, &res, &err), err);
+    }
+    ask(&b);
+    ask(&a);
+    ask(&b);
+    ask(&a);
+    stop(&a);
+    stop(&b);
+    assert_int_equal(a.connections, 1);
+    assert_int_equal(b.connections, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(requests_as_described), cmocka_unit_test(sink_and_limits),
-                                       cmocka_unit_test(failures)};
+                                       cmocka_unit_test(failures), cmocka_unit_test(a_host_is_spoken_to_over_the_connection_it_has)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
