@@ -51,6 +51,7 @@ set(HANDLER_SOURCES
   handler/controller/lines.c
   handler/controller/machine.c
   handler/controller/publish.c
+  handler/controller/rounds.c
   handler/controller/slots.c
   handler/controller/sweep.c
   handler/controller/tell.c

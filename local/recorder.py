@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import urllib.parse
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,10 @@ SAS = re.compile(rb"sig=[A-Za-z0-9%+/]{20,}")
 
 @dataclass
 class Exchange:
-    """One request and its answer. `status` is 0 when no answer was given."""
+    """One request and its answer. `status` is 0 when no answer was given.
+
+    began, ended -- real seconds of `time.monotonic`: the request was whole, the answer was begun
+    """
 
     time: float
     service: str
@@ -31,6 +35,8 @@ class Exchange:
     response_headers: list[tuple[str, str]] = field(default_factory=list)
     response_body: bytes = b""
     fault: str | None = None
+    began: float = 0.0
+    ended: float = 0.0
 
     def parts(self) -> dict[str, bytes]:
         """Return the searchable pieces by name."""
@@ -149,6 +155,23 @@ class Recorder:
         for source, line in lines:
             found += [f"{name} printed by {source}" for name in _names_in(line.encode(), forms)]
         return found
+
+
+def rounds(exchanges: Iterable[Exchange]) -> list[list[Exchange]]:
+    """Split requests into rounds, each of requests that ran side by side.
+
+    Their number is the largest number of requests of which no two were under way at once: the round
+    trips in sequence. Begin and end tell when every request is held up for a while.
+    """
+    found: list[list[Exchange]] = []
+    until = 0.0
+    for e in sorted(exchanges, key=lambda e: e.began):
+        if not found or e.began >= until:
+            found.append([])
+            until = e.ended
+        found[-1].append(e)
+        until = min(until, e.ended)
+    return found
 
 
 def _forms(value: str) -> list[bytes]:

@@ -83,6 +83,8 @@ class Service:
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.service = self
         self.port: int = self._server.server_address[1]
+        self.connections = 0
+        """How many were ever opened, those of people and tests among them."""
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
@@ -118,6 +120,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def process_request(self, request: socket.socket, client_address: object) -> None:
         self.open.add(request)
+        self.service.connections += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: socket.socket) -> None:
@@ -157,6 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             service.url + request.target,
             list(self.headers.items()),
             body,
+            began=time.monotonic(),
         )
         service.recorder.add(exchange)
         fault = None
@@ -169,6 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             self._troubled(exchange, request, fault)
         finally:
+            exchange.ended = exchange.ended or time.monotonic()
             fault.fired.set()
 
     def _troubled(self, exchange: Exchange, request: Request, fault: Fault) -> None:
@@ -220,6 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
         exchange.status = response.status
         exchange.response_headers = list(response.headers.items())
         exchange.response_body = response.body[: 1 << 20]
+        exchange.ended = time.monotonic()
         names = {name.lower() for name in response.headers}
         reason = responses.get(response.status, "Unknown")
         head = [f"HTTP/1.1 {response.status} {reason}"]

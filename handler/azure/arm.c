@@ -70,16 +70,24 @@ static enum err_code explain(const struct http_request *req, const struct http_r
     return code;
 }
 
+/* Sends it; 2xx is OK. thing: the code of a 404 that means ERR_ABSENT. */
+static enum err_code call_raw(const struct arm *a, struct http_request *req, const char *thing, struct http_response *res, struct err *err)
+{
+    enum err_code code = http_send(a->http, req, res, err);
+    if (code != OK && (code != ERR_UNREACHABLE || res->status == 0))
+        return code;
+    if (code != OK || res->status < 200 || res->status > 299)
+        return explain(req, res, thing, code, err);
+    return OK;
+}
+
+/* The body comes back parsed if answer is not NULL. */
 enum err_code arm_call(const struct arm *a, struct http_request *req, const char *thing, struct json **answer, struct err *err)
 {
     AUTO_RESPONSE res = {0};
-    enum err_code code = http_send(a->http, req, &res, err);
-    if (code != OK && (code != ERR_UNREACHABLE || res.status == 0))
+    enum err_code code = call_raw(a, req, thing, &res, err);
+    if (code != OK || !answer)
         return code;
-    if (code != OK || res.status < 200 || res.status > 299)
-        return explain(req, &res, thing, code, err);
-    if (!answer)
-        return OK;
     code = json_parse(str_c(&res.body), res.body.len, JSON_DEPTH, answer, err);
     return code == ERR_INPUT ? err_set(err, ERR_UNREACHABLE, "Azure's answer is not JSON") : code;
 }
@@ -131,9 +139,10 @@ enum err_code arm_group_get(const struct arm *a, const char *group, struct arm_g
     return OK;
 }
 
-enum err_code arm_group_put(const struct arm *a, const char *group, const struct arm_group *want, struct err *err)
+enum err_code arm_group_put(const struct arm *a, const char *group, const struct arm_group *want, bool *created, struct err *err)
 {
     AUTO_REQUEST req = {0};
+    AUTO_RESPONSE res = {0};
     AUTO_STR body = STR_MAX(8192);
     json_open(&body, NULL, '{');
     json_put_text(&body, "location", want->location);
@@ -149,7 +158,9 @@ enum err_code arm_group_put(const struct arm *a, const char *group, const struct
     http_set(&req.headers, "Content-Type", "application/json");
     req.body = body.p;
     req.body_len = body.len;
-    return arm_call(a, &req, NO_GROUP, NULL, err);
+    code = call_raw(a, &req, NO_GROUP, &res, err);
+    *created = code == OK && res.status == 201;
+    return code;
 }
 
 enum err_code arm_group_delete(const struct arm *a, const char *group, struct err *err)

@@ -37,7 +37,9 @@ struct arm_group {
 };
 const char *arm_group_tag(const struct arm_group *g, const char *name); /* "" when absent */
 enum err_code arm_group_get(const struct arm *a, const char *group, struct arm_group *out, struct err *err) MUST_CHECK;
-enum err_code arm_group_put(const struct arm *a, const char *group, const struct arm_group *want, struct err *err) MUST_CHECK;
+/* *created: there was none, so there is nothing in it yet. */
+enum err_code arm_group_put(const struct arm *a, const char *group, const struct arm_group *want, bool *created,
+                            struct err *err) MUST_CHECK;
 enum err_code arm_group_delete(const struct arm *a, const char *group, struct err *err) MUST_CHECK; /* accepted (or gone) is OK */
 
 /* Every group of the subscription with this tag, all pages; ARM's list may be minutes late. Return false to stop. */

@@ -58,7 +58,7 @@ static void place(const struct record *rec, enum where where, const char *file, 
         str_copy(g->path, sizeof g->path, rec->request.zip);
         break;
     case SCRIPTS:
-        snprintf(g->path, sizeof g->path, "scripts/%s.tar.gz", rec->scripts_sha256);
+        controller_scripts(rec, g->path);
         break;
     case CLAIM:
         controller_claim(rec, g->path);

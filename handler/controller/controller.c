@@ -43,6 +43,14 @@ enum err_code controller_storage(struct controller *c, struct err *err)
     return code;
 }
 
+bool controller_storage_is_made(struct controller *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool made = c->storage_made;
+    pthread_mutex_unlock(&c->lock);
+    return made;
+}
+
 int64_t controller_now_s(const struct controller *c)
 {
     return clock_now_s(c->clock);
@@ -66,4 +74,9 @@ void controller_claim(const struct record *rec, char out[BLOB_NAME_MAX])
 void controller_status(const struct record *rec, char out[BLOB_NAME_MAX])
 {
     snprintf(out, BLOB_NAME_MAX, "status/%s/%d.json", rec->job_id, rec->state.attempt);
+}
+
+void controller_scripts(const struct record *rec, char out[BLOB_NAME_MAX])
+{
+    snprintf(out, BLOB_NAME_MAX, "scripts/%s.tar.gz", rec->scripts_sha256);
 }

@@ -30,18 +30,22 @@ struct controller {
 struct errand {
     struct controller *c;
     int64_t until_s;
+    bool slot_ahead; /* a slot, or a place in the queue, may have been taken for a job that is not saved yet */
 };
 
 /* ARM as the job's machine was ordered with it: a subscription that was set anew since does not hide what runs in the former one. */
 enum err_code controller_arm(struct controller *c, const struct record *rec, struct arm *ret, struct err *err) MUST_CHECK;
 /* Containers, queues and shares, made when missing; once per process, so later calls cost nothing. */
 enum err_code controller_storage(struct controller *c, struct err *err) MUST_CHECK;
+bool controller_storage_is_made(struct controller *c);
 int64_t controller_now_s(const struct controller *c);
 /* The group of the record's present attempt. */
 void controller_group(const struct record *rec, char out[GROUP_MAX]);
-/* "out/<job_id>/<attempt>/<file>", "claim/<job_id>/<attempt>", "status/<job_id>/<attempt>.json" in container job-files. */
+/* "out/<job_id>/<attempt>/<file>", "claim/<job_id>/<attempt>", "status/<job_id>/<attempt>.json", "scripts/<sha256>.tar.gz" in container
+ * job-files. */
 #define BLOB_NAME_MAX 256
 void controller_out(const struct record *rec, const char *file, char out[BLOB_NAME_MAX]);
 void controller_claim(const struct record *rec, char out[BLOB_NAME_MAX]);
 void controller_status(const struct record *rec, char out[BLOB_NAME_MAX]);
+void controller_scripts(const struct record *rec, char out[BLOB_NAME_MAX]);
 #endif

@@ -8,9 +8,24 @@
 /* State is compared byte for byte. */
 _Static_assert(sizeof(struct job_state) == 18 * sizeof(int32_t) + 17 * sizeof(int64_t), "struct job_state has padding");
 
-/* One pass over a freshly loaded record. ERR_CONFLICT asks for another; what this drive has told by then goes with it, or two drives side
- * by side would tell it in turns. just_made: the record was created by this very call, whose save orders what its state asks for first. */
-static enum err_code drive_loaded(const struct job_world *w, struct record *rec, bool just_made, uint32_t *told, struct err *err)
+static bool is_saved(const struct record *rec)
+{
+    return rec->etag[0] != '\0';
+}
+
+/* Whether this step must be in storage before its actions. A closed record never changes again: what is done for it then is giving back. A
+ * record that is not saved yet may have its slot first, so that its first save orders the machine; whoever takes a slot for a job that is
+ * never saved loses it again. */
+static bool must_save(const struct record *rec, bool moved, uint32_t act)
+{
+    if (!is_saved(rec))
+        return act != ACT_TAKE_SLOT;
+    return moved || rec->state.machine != MACHINE_CLOSED;
+}
+
+/* One pass over a record as it is in storage, or one that is not there yet. ERR_CONFLICT asks for another; what this drive has told by then
+ * goes with it, or two drives side by side would tell it in turns. */
+static enum err_code drive_loaded(const struct job_world *w, struct record *rec, uint32_t *told, struct err *err)
 {
     struct job_seen seen = {.until_s = w->until_s, .told = *told, .order = w->order, .extend_s = w->extend_s};
     uint32_t looked = 0, acted = 0;
@@ -30,17 +45,15 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
             continue;
         }
         bool moved = memcmp(&next.state, &rec->state, sizeof next.state) != 0; /* no padding: see the assertion */
-        if (!moved && act == 0 && !dirty)
+        if (!moved && act == 0 && !dirty && is_saved(rec))
             return OK;
         rec->state = next.state;
         rec->next_look_s = next.next_look_s;
-        /* A closed record never changes again: what is done for it then is giving back. */
-        if (moved || !(just_made || rec->state.machine == MACHINE_CLOSED)) {
+        if (must_save(rec, moved, act)) {
             enum err_code code = w->save(w->ctx, rec, err);
             if (code != OK)
                 return code;
         }
-        just_made = false;
         dirty = act != 0;
         if (act == 0 && !moved)
             return OK;
@@ -58,9 +71,9 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
 enum err_code drive_new(const struct job_world *world, struct record *rec, struct err *err)
 {
     uint32_t told = 0;
-    enum err_code code = drive_loaded(world, rec, true, &told, err);
+    enum err_code code = drive_loaded(world, rec, &told, err);
 
-    return code == ERR_CONFLICT ? drive(world, rec->job_id, err) : code;
+    return code == ERR_CONFLICT && is_saved(rec) ? drive(world, rec->job_id, err) : code;
 }
 
 enum err_code drive(const struct job_world *world, const char *job_id, struct err *err)
@@ -71,7 +84,7 @@ enum err_code drive(const struct job_world *world, const char *job_id, struct er
         AUTO_RECORD rec = {0};
         enum err_code code = world->load(world->ctx, job_id, &rec, err);
         if (code == OK)
-            code = drive_loaded(world, &rec, false, &told, err);
+            code = drive_loaded(world, &rec, &told, err);
         if (code != ERR_CONFLICT)
             return code;
         world->pause(world->ctx, conflicts + 1);

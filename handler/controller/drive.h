@@ -13,7 +13,8 @@ struct job_world {
     int64_t extend_s;
     int64_t until_s; /* end of this invocation's budget, wall clock: no creation is ordered or begun after it */
     enum err_code (*load)(void *ctx, const char *job_id, struct record *rec, struct err *err);
-    enum err_code (*save)(void *ctx, struct record *rec, struct err *err); /* If-Match; ERR_CONFLICT: another was first */
+    /* If-Match, or create-once when it has no etag; gives it one. ERR_CONFLICT: another was first. */
+    enum err_code (*save)(void *ctx, struct record *rec, struct err *err);
     /* look and act fill in facts (ids, ETags, error texts) that explain; the next save keeps them. They cannot fail: what was not seen
      * stays UNSEEN. */
     void (*look)(void *ctx, struct record *rec, uint32_t look, struct job_seen *seen);
@@ -24,7 +25,8 @@ struct job_world {
  * OK also when nothing moved. ERR_ABSENT: no such job. Any other error: the record could not be read or saved; the job stays live and is
  * looked at again. */
 enum err_code drive(const struct job_world *world, const char *job_id, struct err *err) MUST_CHECK;
-/* The same for a job that this call has just created and saved: it need not be loaded, nor saved again before its first action. */
+/* The same for a job that is not there yet (etag ""). Before its first save it is only looked at and given its slot, so that it may be made
+ * with its machine ordered; whatever comes of it, OK means that it is saved. ERR_CONFLICT with the etag still "": there is such a job. */
 enum err_code drive_new(const struct job_world *world, struct record *rec, struct err *err) MUST_CHECK;
 
 #endif

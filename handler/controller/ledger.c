@@ -70,16 +70,21 @@ enum err_code ledger_save(const struct storage *s, struct record *rec, struct er
     return put_record(s, rec, BLOB_IF_MATCH, err);
 }
 
-enum err_code ledger_accept(const struct storage *s, struct record *rec, struct err *err)
+enum err_code ledger_mark(const struct storage *s, const char *job_id, struct err *err)
 {
     char marker[NAME_MAX_];
 
-    marker_name(rec->job_id, marker);
+    marker_name(job_id, marker);
     enum err_code code =
         blob_put(s, CONTAINER_JOBS, marker, "", 0, "text/plain", BLOB_ANY, NULL, NULL, err); /* a new ETag: no orphan any more */
-    if (code != OK)
-        return err_context(err, "job %s: marker", rec->job_id);
-    return put_record(s, rec, BLOB_IF_ABSENT, err);
+    return code == OK ? OK : err_context(err, "job %s: marker", job_id);
+}
+
+enum err_code ledger_accept(const struct storage *s, struct record *rec, struct err *err)
+{
+    enum err_code code = ledger_mark(s, rec->job_id, err);
+
+    return code == OK ? put_record(s, rec, BLOB_IF_ABSENT, err) : code;
 }
 
 enum err_code ledger_forget(const struct storage *s, const char *job_id, struct err *err)
@@ -138,7 +143,9 @@ enum err_code ledger_drop_orphan(const struct storage *s, const struct live_job 
     char marker[NAME_MAX_];
 
     marker_name(job->job_id, marker);
-    return blob_delete(s, CONTAINER_JOBS, marker, job->etag, err);
+    enum err_code code = blob_delete(s, CONTAINER_JOBS, marker, job->etag, err);
+    /* Last: a delivery that comes now has renewed the marker, and keeps the slot. */
+    return code == OK ? ledger_free_slot(s, job->job_id, err) : code;
 }
 
 bool ledger_is_over(const struct storage *s, const char *job_id)
@@ -148,11 +155,12 @@ bool ledger_is_over(const struct storage *s, const char *job_id)
     return ledger_load(s, job_id, &rec, NULL) == OK && rec.state.machine == MACHINE_CLOSED;
 }
 
-bool ledger_is_live(const struct storage *s, const char *job_id)
+bool ledger_is_nobodys(const struct storage *s, const char *job_id)
 {
     char marker[NAME_MAX_];
     struct blob_info info;
+    AUTO_RECORD rec = {0};
 
     marker_name(job_id, marker);
-    return blob_head(s, CONTAINER_JOBS, marker, &info, NULL) != ERR_ABSENT;
+    return ledger_load(s, job_id, &rec, NULL) == ERR_ABSENT && blob_head(s, CONTAINER_JOBS, marker, &info, NULL) == ERR_ABSENT;
 }

@@ -10,6 +10,8 @@
 enum err_code ledger_load(const struct storage *s, const char *job_id, struct record *rec, struct err *err) MUST_CHECK;
 /* If-Match on the etag it was loaded with; sets the new one. ERR_CONFLICT: somebody else saved. */
 enum err_code ledger_save(const struct storage *s, struct record *rec, struct err *err) MUST_CHECK;
+/* A live marker; one that is there is written anew, so that it is not taken for an orphan. */
+enum err_code ledger_mark(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
 /* Marker first, then the record, create-once. ERR_CONFLICT: the job exists (a lost reply of our own looks the same: load it). */
 enum err_code ledger_accept(const struct storage *s, struct record *rec, struct err *err) MUST_CHECK;
 enum err_code ledger_forget(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
@@ -21,20 +23,22 @@ struct live_job {
 };
 /* All live/ markers; *ret is malloc'd. */
 enum err_code ledger_live(const struct storage *s, struct live_job **ret, size_t *count, struct err *err) MUST_CHECK;
-/* Removes a marker that has had no record for an hour, if it is still the one that was listed. */
+/* Removes a marker that has had no record for an hour, if it is still the one that was listed, and gives the job's slot back. */
 enum err_code ledger_drop_orphan(const struct storage *s, const struct live_job *job, struct err *err) MUST_CHECK;
 
-/* slots.json: {"v":1,"holders":[...],"waiting":[...]}, first come first served. *place is 0 with a slot, else the place in the queue. */
+/* slots.json: {"v":1,"holders":[...],"waiting":[...]}, first come first served. *place is 0 with a slot, else the place in the queue. A
+ * slot may be taken a moment before the job is saved; one that nobody came for is found when another job needs it. */
+#define LEDGER_SLOTS "slots.json"
 enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err) MUST_CHECK;
 enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
 
 /* Every job that holds a slot or waits for one; *ret is malloc'd. */
 enum err_code ledger_slot_jobs(const struct storage *s, char (**ret)[JOB_ID_MAX], size_t *count, struct err *err) MUST_CHECK;
-/* True unless storage says that the job has no live/ marker. */
-bool ledger_is_live(const struct storage *s, const char *job_id);
 
 /* True for a job that is closed. What a drive that was late has taken for it is free. */
 bool ledger_is_over(const struct storage *s, const char *job_id);
+/* True when there is neither record nor marker of it. */
+bool ledger_is_nobodys(const struct storage *s, const char *job_id);
 
 /* lines/<line>.json: {"v":1,"task","classes":[...],"version","taken","job_id"}: what a line carries, and the one job that publishes there
  * now. */

@@ -143,11 +143,11 @@ void machine_look_vm(const struct errand *e, struct record *rec, struct job_seen
 static enum err_code ensure_scripts(const struct errand *e, const struct record *rec, struct err *err)
 {
     const struct storage *s = &e->c->storage;
-    char name[128];
+    char name[BLOB_NAME_MAX];
     struct blob_info info;
     AUTO_STR scripts = STR_MAX(0);
 
-    snprintf(name, sizeof name, "scripts/%s.tar.gz", rec->scripts_sha256);
+    controller_scripts(rec, name);
     enum err_code code = blob_head(s, CONTAINER_FILES, name, &info, err);
     if (code != ERR_ABSENT)
         return code;
@@ -178,8 +178,9 @@ static bool too_late(const struct errand *e, const struct record *rec)
     return controller_now_s(e->c) >= rec->state.create_until_s;
 }
 
-/* ERR_CONFLICT with remote "foreign": the name is somebody else's. */
-static enum err_code ensure_group(const struct errand *e, const struct arm *arm, struct record *rec, const char *group, struct err *err)
+/* ERR_CONFLICT with remote "foreign": the name is somebody else's. *made: this very call has made it. */
+static enum err_code ensure_group(const struct errand *e, const struct arm *arm, struct record *rec, const char *group, bool *made,
+                                  struct err *err)
 {
     struct arm_group want = {0};
     bool foreign, leaving;
@@ -203,20 +204,20 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
         return err_set(err, ERR_UNREACHABLE, "no time left in this call");
     str_copy(want.location, sizeof want.location, record_region(rec));
     template_tags(rec, &want);
-    enum err_code code = arm_group_put(arm, group, &want, err);
+    enum err_code code = arm_group_put(arm, group, &want, made, err);
     if (code == OK)
         rec->group_made = 1;
     return code;
 }
 
 /* *seen: a GET has shown it. A PUT that was accepted is not yet seen: ARM's reads may lag behind,
- * and a 404 must not pass for proof. */
+ * and a 404 must not pass for proof. fresh: the group was made just now, and there is nothing in it. */
 static enum err_code ensure_deployment(const struct errand *e, const struct arm *arm, const struct record *rec, const char *group,
-                                       bool *seen, struct err *err)
+                                       bool fresh, bool *seen, struct err *err)
 {
     struct arm_deployment there;
     AUTO_STR custom_data = STR_MAX(CUSTOM_DATA_MAX), body = STR_MAX(BODY_MAX);
-    enum err_code code = arm_deployment_get(arm, group, DEPLOYMENT_NAME, &there, err);
+    enum err_code code = fresh ? ERR_ABSENT : arm_deployment_get(arm, group, DEPLOYMENT_NAME, &there, err);
 
     *seen = code == OK;
     if (code != ERR_ABSENT)
@@ -238,7 +239,7 @@ void machine_create(const struct errand *e, struct record *rec, struct job_seen 
     const struct arm *arm = &own;
     struct err err = {0};
     char group[GROUP_MAX];
-    bool there = false;
+    bool there = false, made = false;
 
     controller_group(rec, group);
     enum err_code code = controller_arm(e->c, rec, &own, &err);
@@ -247,9 +248,9 @@ void machine_create(const struct errand *e, struct record *rec, struct job_seen 
         code = prepare_storage(e, rec, &err);
     }
     if (code == OK)
-        code = ensure_group(e, arm, rec, group, &err);
+        code = ensure_group(e, arm, rec, group, &made, &err);
     if (code == OK)
-        code = ensure_deployment(e, arm, rec, group, &there, &err);
+        code = ensure_deployment(e, arm, rec, group, made, &there, &err);
     if (there)
         seen->deployment = YES;
     if (code == OK)

@@ -7,7 +7,8 @@
 void machine_look_group(const struct errand *e, struct record *rec, struct job_seen *seen);
 void machine_look_deployment(const struct errand *e, struct record *rec, struct job_seen *seen);
 void machine_look_vm(const struct errand *e, struct record *rec, struct job_seen *seen);
-/* Group, then deployment, each after a GET on its name and a look at the clock (nothing is created after create_until_s). */
+/* Group, then deployment, each after a GET on its name and a look at the clock (nothing is created after create_until_s). What is in a
+ * group that was made by the call before needs no GET. */
 void machine_create(const struct errand *e, struct record *rec, struct job_seen *seen);
 /* Takes the claim, so that a machine that boots late shuts down. */
 void machine_fence(const struct errand *e, struct record *rec);

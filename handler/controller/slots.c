@@ -7,13 +7,13 @@
 #include "controller/ledger.h"
 
 #define FILE_MAX_ (256 * 1024)
-#define TRIES 8 /* each conflict means that somebody else got on */
-#define SLOTS "slots.json"
+#define TRIES 8      /* each conflict means that somebody else got on */
+#define NOBODY_S 600 /* more than an invocation lasts: whoever took a slot has saved its job by then, or was killed */
 
 /* slots.json as two ordered lists of job_ids. */
 struct slots {
     struct json *doc;
-    char etag[ETAG_MAX];
+    struct blob_info info;
 };
 
 static void slots_done(struct slots *s)
@@ -21,23 +21,22 @@ static void slots_done(struct slots *s)
     json_free(s->doc);
 }
 
-static enum err_code read_small(const struct storage *s, const char *name, struct json **doc, char etag[ETAG_MAX], struct err *err)
+static enum err_code read_small(const struct storage *s, const char *name, struct json **doc, struct blob_info *info, struct err *err)
 {
-    struct blob_info info;
     AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = blob_get(s, CONTAINER_JOBS, name, &text, &info, err);
+    enum err_code code = blob_get(s, CONTAINER_JOBS, name, &text, info, err);
 
     *doc = NULL;
-    etag[0] = '\0';
-    if (code == ERR_ABSENT)
+    if (code == ERR_ABSENT) {
+        *info = (struct blob_info){0};
         return OK;
+    }
     if (code == OK)
         code = json_parse(text.p, text.len, 4, doc, err);
     if (code == OK && json_get_int(*doc, "v", 0) != 1)
         code = err_set(err, ERR_INPUT, "version %lld is not known here", (long long)json_get_int(*doc, "v", 0));
     if (code != OK)
         return err_context(err, "%s", name);
-    str_copy(etag, ETAG_MAX, info.etag);
     return OK;
 }
 
@@ -74,14 +73,18 @@ static void write_list(struct str *to, const char *name, const struct json *list
     json_close(to, ']');
 }
 
-/* Gives back what late drives have taken for jobs that are closed; true if there was any. */
-static bool free_of_closed(const struct storage *s, const struct json *list, size_t most)
+/* Gives back what late drives have taken for jobs that are closed, and what was taken for jobs that were never saved; true if there was
+ * any.
+ */
+static bool free_of_closed(const struct storage *s, const struct slots *now, const char *name, size_t most)
 {
+    const struct json *list = json_get(now->doc, name);
+    bool old = clock_now_s(s->http->clock) >= now->info.modified_s + NOBODY_S;
     bool any = false;
 
     for (size_t i = 0; i < json_len(list) && i < most; i++) {
         const char *job = json_text(json_at(list, i));
-        if (job != NULL && ledger_is_over(s, job))
+        if (job != NULL && (ledger_is_over(s, job) || (old && ledger_is_nobodys(s, job))))
             any |= ledger_free_slot(s, job, NULL) == OK;
     }
     return any;
@@ -91,7 +94,7 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
     AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = read_small(s, SLOTS, &now.doc, now.etag, err);
+    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, &now.info, err);
 
     if (code != OK)
         return code;
@@ -103,7 +106,7 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
     size_t free_slots = (size_t)max_jobs > taken ? (size_t)max_jobs - taken : 0;
     size_t turn = at > 0 ? at : json_len(waiting) + 1;
     bool mine = turn <= free_slots;
-    if (!mine && (free_of_closed(s, holders, (size_t)max_jobs) || free_of_closed(s, waiting, 1)))
+    if (!mine && (free_of_closed(s, &now, "holders", (size_t)max_jobs) || free_of_closed(s, &now, "waiting", 1)))
         return ERR_CONFLICT; /* the file has changed: look again */
     if (!mine)
         *place = (int64_t)turn;
@@ -114,7 +117,7 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
     write_list(&text, "holders", holders, NULL, mine ? job_id : NULL);
     write_list(&text, "waiting", waiting, mine ? job_id : NULL, mine ? NULL : job_id);
     json_close(&text, '}');
-    return write_small(s, SLOTS, &text, now.etag, err);
+    return write_small(s, LEDGER_SLOTS, &text, now.info.etag, err);
 }
 
 enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err)
@@ -130,7 +133,7 @@ static enum err_code free_slot_once(const struct storage *s, const char *job_id,
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
     AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = read_small(s, SLOTS, &now.doc, now.etag, err);
+    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, &now.info, err);
 
     if (code != OK)
         return code;
@@ -142,7 +145,7 @@ static enum err_code free_slot_once(const struct storage *s, const char *job_id,
     write_list(&text, "holders", holders, job_id, NULL);
     write_list(&text, "waiting", waiting, job_id, NULL);
     json_close(&text, '}');
-    return write_small(s, SLOTS, &text, now.etag, err);
+    return write_small(s, LEDGER_SLOTS, &text, now.info.etag, err);
 }
 
 enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err)
@@ -157,7 +160,7 @@ enum err_code ledger_free_slot(const struct storage *s, const char *job_id, stru
 enum err_code ledger_slot_jobs(const struct storage *s, char (**ret)[JOB_ID_MAX], size_t *count, struct err *err)
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
-    enum err_code code = read_small(s, SLOTS, &now.doc, now.etag, err);
+    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, &now.info, err);
     const struct json *list[] = {json_get(now.doc, "holders"), json_get(now.doc, "waiting")};
 
     *count = 0;

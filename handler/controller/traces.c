@@ -65,6 +65,16 @@ static void note_missing(const struct errand *e, struct record *rec)
         str_copy(rec->zip_note, sizeof rec->zip_note, str_c(&note));
 }
 
+enum err_code traces_read_tail(const struct storage *s, const char *zip, int64_t size, struct str *tail, struct file_info *info,
+                               struct err *err)
+{
+    int64_t from = size > TAIL_MAX ? size - TAIL_MAX : 0;
+
+    str_done(tail);
+    *tail = STR_MAX(TAIL_MAX);
+    return files_read(s, SHARE_TRAIN, zip, from, size - from, tail, info, err);
+}
+
 void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
     const struct storage *s = &e->c->storage;
@@ -72,7 +82,7 @@ void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen
     struct file_info first = {0}, second = {0};
     struct err err = {0};
     char shown[NAME_SHOWN];
-    AUTO_STR tail = STR_MAX(TAIL_MAX);
+    AUTO_STR tail = STR_MAX(0);
 
     enum err_code code = files_head(s, SHARE_TRAIN, zip, &first, &err);
     if (code == ERR_ABSENT) {
@@ -80,10 +90,8 @@ void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen
         note_missing(e, rec);
         return;
     }
-    if (code == OK && first.size > 0) {
-        int64_t from = first.size > TAIL_MAX ? first.size - TAIL_MAX : 0;
-        code = files_read(s, SHARE_TRAIN, zip, from, first.size - from, &tail, &second, &err);
-    }
+    if (code == OK && first.size > 0)
+        code = traces_read_tail(s, zip, first.size, &tail, &second, &err);
     if (code != OK) {
         snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: share `train` does not let it be read (%.120s)", err.msg);
         log_line(LOG_WARN, "zip: %s", err.msg);

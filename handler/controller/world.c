@@ -6,6 +6,7 @@
 #include "controller/publish.h"
 #include "controller/tell.h"
 #include "controller/traces.h"
+#include "http/ahead.h"
 
 #define PAUSE_MS 20 /* doubled with each conflict */
 
@@ -30,11 +31,27 @@ static enum err_code world_load(void *ctx, const char *job_id, struct record *re
     return ledger_load(&e->c->storage, job_id, rec, err);
 }
 
+/* The first save. A job that waits for its zip holds neither slot nor place. */
+static enum err_code create(const struct errand *e, struct record *rec, struct err *err)
+{
+    struct err local = {0};
+
+    if (e->slot_ahead && rec->state.machine == MACHINE_QUEUED && rec->place == 0) {
+        ahead_forget(); /* what was read before it was taken */
+        if (ledger_free_slot(&e->c->storage, rec->job_id, &local) != OK)
+            log_line(LOG_WARN, "%s", local.msg); /* it keeps it until its zip is there, or until it is closed */
+    }
+    enum err_code code = ledger_accept(&e->c->storage, rec, err);
+    if (code == OK)
+        log_line(LOG_INFO, "accepted: %s", rec->request.zip);
+    return code;
+}
+
 static enum err_code world_save(void *ctx, struct record *rec, struct err *err)
 {
     const struct errand *e = ctx;
 
-    return ledger_save(&e->c->storage, rec, err);
+    return *rec->etag != '\0' ? ledger_save(&e->c->storage, rec, err) : create(e, rec, err);
 }
 
 static void world_look(void *ctx, struct record *rec, uint32_t look, struct job_seen *seen)
@@ -57,12 +74,13 @@ static void world_look(void *ctx, struct record *rec, uint32_t look, struct job_
         traces_look_result(e, rec, seen);
 }
 
-/* The line's current model becomes the baseline; known before the machine is ordered, because its customData names it. */
+/* The line's current model becomes the baseline; known before the machine is ordered, because its customData names it. A job that is not
+ * saved yet was made from the line a moment ago. */
 static void take_slot(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
     struct err err = {0};
-    AUTO_LINE line = {0};
-    enum err_code code = ledger_line(&e->c->storage, rec->request.line, &line, &err);
+    AUTO_LINE line = {.version = rec->baseline};
+    enum err_code code = *rec->etag != '\0' ? ledger_line(&e->c->storage, rec->request.line, &line, &err) : OK;
 
     if (code == OK)
         code = ledger_take_slot(&e->c->storage, rec->job_id, e->c->max_jobs, &rec->place, &err);

@@ -2,15 +2,18 @@
 #include "controller/world.h"
 #include "functions/functions.h"
 
-/* rec: the one that was just created, or NULL. */
-static enum err_code drive_one(const struct app *app, const struct invocation *inv, const char *job_id, struct record *rec, struct err *err)
+/* rec: one that is not saved yet, or NULL. */
+static enum err_code drive_one(const struct app *app, const struct invocation *inv, const char *job_id, struct record *rec, bool slot_ahead,
+                               struct err *err)
 {
-    struct errand e = {.c = app->controller, .until_s = inv->deadline_s};
+    struct errand e = {.c = app->controller, .until_s = inv->deadline_s, .slot_ahead = slot_ahead};
     struct job_world world = world_of(&e);
 
     log_scope(inv->id, job_id);
     http_scope(inv->deadline_ms);
     enum err_code code = rec != NULL ? drive_new(&world, rec, err) : drive(&world, job_id, err);
+    if (rec != NULL && rec->etag[0] == '\0')
+        return code;
     if (code == ERR_CONFLICT) { /* others are looking at it right now, with eyes as fresh as ours */
         log_line(LOG_INFO, "%s", err->msg);
         return OK;
@@ -20,10 +23,10 @@ static enum err_code drive_one(const struct app *app, const struct invocation *i
 
 enum err_code app_drive(const struct app *app, const struct invocation *inv, const char *job_id, struct err *err)
 {
-    return drive_one(app, inv, job_id, NULL, err);
+    return drive_one(app, inv, job_id, NULL, false, err);
 }
 
-enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, struct err *err)
+enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, bool slot_ahead, struct err *err)
 {
-    return drive_one(app, inv, rec->job_id, rec, err);
+    return drive_one(app, inv, rec->job_id, rec, slot_ahead, err);
 }

@@ -19,6 +19,8 @@ enum err_code job_watch(void *ctx, struct invocation *inv, struct str *said, str
 
 /* Brings one job as far as it goes now, within the invocation's budget. */
 enum err_code app_drive(const struct app *app, const struct invocation *inv, const char *job_id, struct err *err) MUST_CHECK;
-/* The same for one that this invocation has just accepted. */
-enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, struct err *err) MUST_CHECK;
+/* The same for one that is not saved yet. ERR_CONFLICT: there is such a job. Any other error with rec->etag still "": it is not saved.
+ * slot_ahead: a slot may have been taken for it; it is given back when the job is saved without one. */
+enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, bool slot_ahead,
+                            struct err *err) MUST_CHECK;
 #endif

@@ -86,7 +86,7 @@ static enum err_code look_parent(const struct storage *s, struct message *m, con
     return OK;
 }
 
-static enum err_code look_line(const struct storage *s, struct message *m, struct err *err)
+static enum err_code look_line(const struct storage *s, struct message *m, int64_t *version, struct err *err)
 {
     AUTO_LINE line = {0};
     enum err_code code = ledger_line(s, m->request.line, &line, err);
@@ -94,16 +94,17 @@ static enum err_code look_line(const struct storage *s, struct message *m, struc
     if (code == OK && line.task[0] != '\0' && !str_is(line.task, task_name(m->request.task)))
         message_fault(m, "E19", "line", "line `%s` carries %s models and this job is for %s; name another line", m->request.line, line.task,
                       task_name(m->request.task));
+    *version = line.version;
     return code;
 }
 
-enum err_code intake_look(const struct app *app, struct message *m, char parent_name[JOB_ID_MAX], struct err *err)
+enum err_code intake_look(const struct app *app, struct message *m, struct intake *found, struct err *err)
 {
     const struct storage *s = &app->controller->storage;
     char parent[JOB_ID_MAX];
     enum err_code code = OK;
 
-    parent_name[0] = '\0';
+    *found = (struct intake){0};
     str_copy(parent, sizeof parent, m->request.continue_from);
 
     if (m->request.task == TASK_INSTANCE_SEGMENTATION) {
@@ -115,9 +116,9 @@ enum err_code intake_look(const struct app *app, struct message *m, char parent_
     if (str_is(parent, "auto"))
         code = resolve_auto(s, m->request.line, parent, err);
     if (code == OK && parent[0] != '\0')
-        code = look_parent(s, m, parent, parent_name, err);
+        code = look_parent(s, m, parent, found->parent_name, err);
     if (code == OK)
-        code = look_line(s, m, err);
+        code = look_line(s, m, &found->baseline, err);
     return code;
 }
 
@@ -154,7 +155,7 @@ static void keep_line_again(const struct app *app, const struct message *m, stru
     str_copy(rec->corrected, sizeof rec->corrected, str_c(&line) != NULL ? str_c(&line) : "");
 }
 
-enum err_code intake_record(const struct app *app, const struct invocation *inv, const struct message *m, const char *parent_name,
+enum err_code intake_record(const struct app *app, const struct invocation *inv, const struct message *m, const struct intake *found,
                             struct record *rec, struct err *err)
 {
     const struct controller *c = app->controller;
@@ -162,7 +163,8 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
     if (!request_copy(&rec->request, &m->request))
         return err_set(err, ERR_MEMORY, "no memory");
     str_copy(rec->job_id, sizeof rec->job_id, m->request.job_id);
-    str_copy(rec->parent_name, sizeof rec->parent_name, parent_name);
+    str_copy(rec->parent_name, sizeof rec->parent_name, found->parent_name);
+    rec->baseline = found->baseline;
     str_copy(rec->message_id, sizeof rec->message_id, inv->message_id);
     str_copy(rec->owner, sizeof rec->owner, c->owner);
     names_slug(rec->owner, rec->job_id, rec->slug);

@@ -3,12 +3,16 @@
 #define INTAKE_H
 #include "functions/functions.h"
 
+struct intake {
+    char parent_name[JOB_ID_MAX]; /* the former job's folder in share logs; "": none */
+    int64_t baseline;             /* the version of the line's current model; 0: none */
+};
 /* Looks at the former job (E09; `auto` is the one in the line's current.json) and the line (its task). Faults are added to the message; an
- * error means that storage did not answer. parent_name is the former job's folder in share logs, "" without one. */
-enum err_code intake_look(const struct app *app, struct message *m, char parent_name[JOB_ID_MAX], struct err *err) MUST_CHECK;
+ * error means that storage did not answer. */
+enum err_code intake_look(const struct app *app, struct message *m, struct intake *found, struct err *err) MUST_CHECK;
 /* The same normalised request, and the zip still as that job saw it. */
 bool intake_same_content(const struct app *app, const struct message *m, const struct record *there);
 /* A record for the message, accepted now. */
-enum err_code intake_record(const struct app *app, const struct invocation *inv, const struct message *m, const char *parent_name,
+enum err_code intake_record(const struct app *app, const struct invocation *inv, const struct message *m, const struct intake *found,
                             struct record *rec, struct err *err) MUST_CHECK;
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "controller/ledger.h"
+#include "controller/rounds.h"
 #include "controller/tell.h"
 #include "functions/functions.h"
 #include "functions/intake.h"
@@ -29,9 +30,10 @@ static enum err_code refuse(const struct app *app, struct invocation *inv, struc
     AUTO_RECORD rec = {0};
     AUTO_STR faults = STR_MAX(sizeof rec.refused - 1);
 
+    ahead_forget(); /* what was asked ahead was for a good message */
     message_default_job_id(m->request.zip, inv->message_id, m->request.job_id);
     str_copy(m->request.job_name, sizeof m->request.job_name, m->request.job_id);
-    enum err_code code = intake_record(app, inv, m, "", &rec, err);
+    enum err_code code = intake_record(app, inv, m, &(struct intake){0}, &rec, err);
     if (code != OK)
         return code;
     rec.state = job_rejected(rec.state.accepted_s);
@@ -52,6 +54,7 @@ static enum err_code meet(const struct app *app, struct invocation *inv, const s
 {
     AUTO_STR text = STR_MAX(NOTICE_MAX);
 
+    ahead_forget(); /* what was asked ahead was for a new job */
     if (!str_is(there->message_id, inv->message_id)) {
         notice_repeated(there, controller_now_s(app->controller), &text);
         tell_once(app->controller, str_c(&text) != NULL ? str_c(&text) : "");
@@ -93,17 +96,41 @@ static enum err_code look_refused(const struct storage *s, const struct message 
     return ledger_load(s, m->default_job_id, rec, err);
 }
 
+/* Nobody has heard of it yet. ERR_CONFLICT: another delivery was first. */
+static enum err_code accept_new(const struct app *app, struct invocation *inv, const struct message *m, const struct intake *found,
+                                struct rounds *r, struct str *said, struct err *err)
+{
+    AUTO_RECORD rec = {0};
+    enum err_code code = intake_record(app, inv, m, found, &rec, err);
+
+    if (code != OK)
+        return code;
+    rounds_prepare(r, &rec);
+    code = app_drive_new(app, inv, &rec, r->slot_ahead, err);
+    if (rec.etag[0] == '\0')
+        return code;
+    str_addf(said, "job %s is accepted", rec.job_id);
+    if (code != OK) /* what is saved needs no second delivery */
+        log_line(LOG_WARN, "%s", err->msg);
+    return OK;
+}
+
 static enum err_code train(const struct app *app, struct invocation *inv, struct message *m, struct str *said, struct err *err)
 {
     const struct storage *s = &app->controller->storage;
-    char asked[JOB_ID_MAX], parent_name[JOB_ID_MAX];
+    char asked[JOB_ID_MAX];
+    __attribute__((cleanup(rounds_end))) struct rounds r = {.c = app->controller, .job_id = asked};
 
     str_copy(asked, sizeof asked, m->corrected_job_id[0] != '\0' ? m->corrected_job_id : m->request.job_id);
     str_lower(asked);
+    rounds_look(&r, m);
     for (int tries = 0; tries < 2; tries++) { /* a second time when another delivery is first */
-        AUTO_RECORD there = {0}, refused = {0}, rec = {0};
+        AUTO_RECORD there = {0}, refused = {0};
+        struct intake found;
         enum err_code code = ledger_load(s, asked, &there, err);
         bool used = code == OK;
+        if (used && r.slot_ahead)
+            rounds_give_back(&r, &there);
         if (used && (str_is(there.message_id, inv->message_id) || (m->faults == 0 && intake_same_content(app, m, &there))))
             return meet(app, inv, &there, said);
         if (used || code == ERR_ABSENT)
@@ -113,23 +140,15 @@ static enum err_code train(const struct app *app, struct invocation *inv, struct
         if (code == OK || code == ERR_ABSENT)
             code = used ? fault_used(s, m, &there, err) : OK;
         if (code == OK) /* with other faults too: all are told in one answer */
-            code = intake_look(app, m, parent_name, err);
+            code = intake_look(app, m, &found, err);
         if (code != OK)
             return code;
         if (m->faults > 0)
             return refuse(app, inv, m, said, err);
-        code = intake_record(app, inv, m, parent_name, &rec, err);
-        if (code == OK)
-            code = ledger_accept(s, &rec, err);
-        if (code == OK) {
-            log_line(LOG_INFO, "accepted: %s", m->request.zip);
-            str_addf(said, "job %s is accepted", rec.job_id);
-            if (app_drive_new(app, inv, &rec, err) != OK)
-                log_line(LOG_WARN, "%s", err->msg);
-            return OK;
-        }
+        code = accept_new(app, inv, m, &found, &r, said, err);
         if (code != ERR_CONFLICT)
             return code;
+        ahead_end(&r.box); /* what was asked is out of date */
     }
     return err->code;
 }

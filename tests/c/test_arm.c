@@ -202,6 +202,7 @@ static void groups(void **state)
           .body = "{\"location\":\"japaneast\",\"tags\":{\"owner\":\"o\\\"1\"}}",
           .status = 201,
           .answer = "{}"},
+         {.method = "PUT", .url = BASE "g" V, .status = 200, .answer = "{}"},
          {.method = "PUT", .url = BASE "g" V, .status = 409, .answer = ERROR("ResourceGroupBeingDeleted")});
     struct arm_group g;
     assert_ok(arm_group_get(&f.arm, "g 1", &g, &err), err);
@@ -214,8 +215,12 @@ static void groups(void **state)
     assert_int_equal(arm_group_get(&f.arm, "g", &g, &err), ERR_UNREACHABLE);
     assert_int_equal(arm_group_get(&f.arm, "g", &g, &err), ERR_UNREACHABLE);
     struct arm_group want = {.location = "japaneast", .tags = 1, .tag = {{"owner", "o\"1"}}};
-    assert_ok(arm_group_put(&f.arm, "g", &want, &err), err);
-    assert_int_equal(arm_group_put(&f.arm, "g", &want, &err), ERR_CONFLICT);
+    bool created = false;
+    assert_ok(arm_group_put(&f.arm, "g", &want, &created, &err), err);
+    assert_true(created);
+    assert_ok(arm_group_put(&f.arm, "g", &want, &created, &err), err);
+    assert_false(created);
+    assert_int_equal(arm_group_put(&f.arm, "g", &want, &created, &err), ERR_CONFLICT);
     assert_string_equal(err.remote, "ResourceGroupBeingDeleted");
     assert_string_equal(err.msg, "text of ResourceGroupBeingDeleted");
     end(&f);

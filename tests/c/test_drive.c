@@ -4,10 +4,12 @@
 #include "controller/drive.h"
 
 struct world {
-    struct record saved; /* what storage holds */
+    struct record saved;   /* what storage holds */
+    struct job_state made; /* what its first save held */
     int64_t now_s;
     char order[4096]; /* what happened, in order */
     int conflicts;    /* saves that still meet somebody else's */
+    int saves_before; /* that go well, before those */
     int fail_load;
     int paused;
     struct job_seen shows;  /* what looks bring */
@@ -45,13 +47,19 @@ static enum err_code load(void *ctx, const char *job_id, struct record *rec, str
 static enum err_code save(void *ctx, struct record *rec, struct err *err)
 {
     struct world *w = ctx;
-    if (w->conflicts > 0) {
+    if (w->conflicts > 0 && w->saves_before == 0) {
         w->conflicts--;
         note(w, "conflict", 0);
         return err_set(err, ERR_CONFLICT, "somebody else was first");
     }
+    if (w->saves_before > 0)
+        w->saves_before--;
+    bool made = rec->etag[0] == '\0';
+    if (made)
+        w->made = rec->state;
+    str_copy(rec->etag, sizeof rec->etag, "e");
     w->saved = *rec;
-    note(w, "save", rec->state.machine);
+    note(w, made ? "make" : "save", rec->state.machine);
     return OK;
 }
 
@@ -93,6 +101,7 @@ static struct world fresh(struct job_state s)
 {
     struct world w = {.now_s = 1000};
     str_copy(w.saved.job_id, sizeof w.saved.job_id, "j1");
+    str_copy(w.saved.etag, sizeof w.saved.etag, "e");
     w.saved.state = s;
     w.saved.terms = (struct job_terms){.upload_wait_s = 300,
                                        .create_wait_s = 3600,
@@ -127,19 +136,81 @@ static void test_a_job_goes_from_message_to_deployment_in_one_drive(void **state
     assert_int_equal(w.saved.next_look_s, 1000 + LOOK_AGAIN_S);
 }
 
-static void test_a_job_just_made_is_neither_loaded_nor_saved_before_its_first_action(void **state)
+static enum err_code go_new(struct world *w, struct record *rec)
+{
+    struct err err = {0};
+    struct job_world world = {
+        .ctx = w, .now_s = now_s, .pause = no_pause, .until_s = w->now_s + 120, .load = load, .save = save, .look = look, .act = act};
+    *rec = w->saved;
+    rec->etag[0] = '\0';
+    return drive_new(&world, rec, &err);
+}
+
+static void test_a_new_job_is_made_with_its_machine_ordered(void **state)
 {
     (void)state;
     struct world w = fresh(job_accepted(1000));
+    struct record rec;
     w.shows.zip = YES;
     w.brings = (struct job_seen){.slot = YES};
-    struct record rec = w.saved;
-    struct err err = {0};
-    struct job_world world = {
-        .ctx = &w, .now_s = now_s, .pause = no_pause, .until_s = w.now_s + 120, .load = load, .save = save, .look = look, .act = act};
     w.fail_load = 1;
-    assert_int_equal(drive_new(&world, &rec, &err), OK);
-    assert_string_equal(w.order, "look1 act1 save1 act2 save1 act1000 save1");
+    assert_int_equal(go_new(&w, &rec), OK);
+    assert_string_equal(w.order, "look1 act1 make1 act2 save1 act1000 save1");
+    assert_int_equal(w.made.machine, MACHINE_PROVISIONING);
+    assert_int_equal(w.made.create_until_s, 1120);
+    assert_int_equal(w.fail_load, 1);
+}
+
+/* Whatever the looks bring: it is saved, and nothing but taking a slot came before. */
+static void test_a_new_job_that_cannot_have_its_machine_yet_is_saved_all_the_same(void **state)
+{
+    (void)state;
+    static const struct {
+        enum seen zip, slot;
+        const char *order;
+    } cases[] = {
+        {UNSEEN, UNSEEN, "look1 make0 act1000 save0"},
+        {NO, UNSEEN, "look1 make0 act1000 save0"},
+        {YES, UNSEEN, "look1 act1 make0"},
+        {YES, NO, "look1 act1 make0 act1000 save0"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct world w = fresh(job_accepted(1000));
+        struct record rec;
+        w.shows.zip = cases[i].zip;
+        w.brings = (struct job_seen){.slot = cases[i].slot};
+        assert_int_equal(go_new(&w, &rec), OK);
+        assert_string_equal(w.order, cases[i].order);
+        assert_int_equal(w.saved.state.machine, MACHINE_QUEUED);
+        assert_string_not_equal(rec.etag, "");
+    }
+}
+
+static void test_a_new_job_that_is_there_already_is_left_to_who_made_it(void **state)
+{
+    (void)state;
+    struct world w = fresh(job_accepted(1000));
+    struct record rec;
+    w.shows.zip = YES;
+    w.brings.slot = YES;
+    w.conflicts = 1;
+    assert_int_equal(go_new(&w, &rec), ERR_CONFLICT);
+    assert_string_equal(w.order, "look1 act1 conflict0");
+    assert_string_equal(rec.etag, "");
+    assert_int_equal(w.acts, ACT_TAKE_SLOT);
+}
+
+static void test_a_new_job_that_another_moves_on_is_loaded_again(void **state)
+{
+    (void)state;
+    struct world w = fresh(job_accepted(1000));
+    struct record rec;
+    w.shows.zip = YES;
+    w.brings = (struct job_seen){.slot = YES};
+    w.conflicts = 1;
+    w.saves_before = 1;
+    assert_int_equal(go_new(&w, &rec), OK);
+    assert_string_equal(w.order, "look1 act1 make1 act2 conflict0 look5c save1 act1000 save1");
 }
 
 static void test_nothing_is_done_that_no_save_has_ordered(void **state)
@@ -212,7 +283,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_job_goes_from_message_to_deployment_in_one_drive),
-        cmocka_unit_test(test_a_job_just_made_is_neither_loaded_nor_saved_before_its_first_action),
+        cmocka_unit_test(test_a_new_job_is_made_with_its_machine_ordered),
+        cmocka_unit_test(test_a_new_job_that_cannot_have_its_machine_yet_is_saved_all_the_same),
+        cmocka_unit_test(test_a_new_job_that_is_there_already_is_left_to_who_made_it),
+        cmocka_unit_test(test_a_new_job_that_another_moves_on_is_loaded_again),
         cmocka_unit_test(test_nothing_is_done_that_no_save_has_ordered),
         cmocka_unit_test(test_who_loses_loads_again),
         cmocka_unit_test(test_a_finished_job_is_published_and_told_in_one_drive),

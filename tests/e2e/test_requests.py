@@ -1,6 +1,7 @@
 """The HTTP requests of the happy path, in their order, as tests/golden/requests.txt keeps them.
 
-A new round trip shows in the diff of that file. UPDATE_GOLDEN=1 writes it anew.
+A new round trip shows in the diff of that file. UPDATE_GOLDEN=1 writes it anew. Requests that run
+side by side, a round, stand in braces and in alphabetical order.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ import pytest
 from local.cloud import LocalCloud
 from local.host import Options
 from local.paths import ROOT
-from local.recorder import Exchange
+from local.recorder import Exchange, rounds
 from local.service import OUTSIDE
 from tests.e2e.conftest import hasten
 from tests.e2e.helpers import deliver, group_of, machine, ring, state, wait_for
 from tests.e2e.quick import QuickVm
 
 GOLDEN = ROOT / "tests" / "golden" / "requests.txt"
+LATENCY_S = 0.15
+"""How long every request is held up while a job is accepted, so that rounds can be told apart."""
+ROUND_TRIPS = 5
+"""At most so many in sequence from the message to the accepted deployment, in steady state."""
 TELLING = {"comp", "restype", "prefix", "$expand"}
 """Parameters that say which operation a request is."""
 
@@ -58,7 +63,9 @@ def happy_path(cloud: LocalCloud, zip_bytes: bytes, job: str) -> list[Part]:
         mine = [vm for vm in cloud.arm.vms() if slug in str(vm.resource["id"])]
         return bool(mine) and mine[0].state == "Succeeded"
 
+    late = cloud.faults.add(times=None, delay=LATENCY_S)
     deliver(app, f"{job}.zip:{job}")
+    cloud.faults.remove(late)
     note("js-queue-items: the message, until the machine is ordered and people are told")
     record = app.record(job)
     assert record is not None
@@ -90,6 +97,12 @@ def happy_path(cloud: LocalCloud, zip_bytes: bytes, job: str) -> list[Part]:
     return parts
 
 
+def until_ordered(requests: list[Exchange]) -> list[Exchange]:
+    """The requests of a part up to the one that orders the machine."""
+    ordered = [e.method == "PUT" and "/deployments/" in e.url for e in requests]
+    return requests[: ordered.index(True) + 1]
+
+
 def word(cloud: LocalCloud, job: str, slug: str, e: Exchange) -> str:
     """A request as one line, with words in the place of ids."""
     address = urllib.parse.urlsplit(e.url)
@@ -111,6 +124,15 @@ def word(cloud: LocalCloud, job: str, slug: str, e: Exchange) -> str:
     return f"{e.service:8} {e.method:6} {path}{'?' if telling else ''}{telling}"
 
 
+def words(cloud: LocalCloud, job: str, slug: str, requests: list[Exchange]) -> list[str]:
+    """Requests as lines, round by round."""
+    lines = []
+    for one in rounds(requests):
+        found = sorted(word(cloud, job, slug, e) for e in one)
+        lines += ["{", *found, "}"] if len(found) > 1 else found
+    return lines
+
+
 @pytest.fixture(scope="module")
 def own(dist: Path) -> Iterator[LocalCloud]:
     """A cloud whose host fetches no messages: nothing runs but what the test starts."""
@@ -127,9 +149,12 @@ def test_the_requests_of_the_happy_path_are_those_that_were_kept(
         record = own.app.record(job)
         assert record is not None
         for part in parts[:1] if job == "happy-1" else parts:
-            count = len(part.requests)
-            lines += [f"## {which}; {part.title} ({count} requests)"]
-            lines += [word(own, job, record["slug"], e) for e in part.requests] + [""]
+            count, trips = len(part.requests), len(rounds(part.requests))
+            side_by_side = f", {trips} in sequence" if trips < count else ""
+            lines += [f"## {which}; {part.title} ({count} requests{side_by_side})"]
+            lines += [*words(own, job, record["slug"], part.requests), ""]
+        trips = len(rounds(until_ordered(parts[0].requests)))
+        assert job == "happy-1" or trips <= ROUND_TRIPS
     text = "\n".join(lines)
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(text, encoding="utf-8")

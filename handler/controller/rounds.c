@@ -1,0 +1,150 @@
+#include "controller/rounds.h"
+
+#include "azure/blob.h"
+#include "base/log.h"
+#include "controller/ledger.h"
+#include "controller/traces.h"
+
+#define SMALL_MAX (256 * 1024)
+
+/* Each of these asks what the code behind asks, in the same words. Failures are nothing here: it will ask again and say what is wrong. */
+
+static void look_job(void *ctx)
+{
+    const struct rounds *r = ctx;
+    AUTO_RECORD rec = {0};
+
+    (void)!ledger_load(&r->c->storage, r->job_id, &rec, NULL);
+}
+
+static void look_refused(void *ctx)
+{
+    const struct rounds *r = ctx;
+    AUTO_RECORD rec = {0};
+
+    (void)!ledger_load(&r->c->storage, r->m->default_job_id, &rec, NULL);
+}
+
+static void look_line(void *ctx)
+{
+    const struct rounds *r = ctx;
+    AUTO_LINE line = {0};
+
+    (void)!ledger_line(&r->c->storage, r->m->request.line, &line, NULL);
+}
+
+static void look_zip(void *ctx)
+{
+    struct rounds *r = ctx;
+
+    r->zip_seen = files_head(&r->c->storage, SHARE_TRAIN, r->m->request.zip, &r->zip, NULL) == OK;
+}
+
+static void look_slots(void *ctx)
+{
+    const struct rounds *r = ctx;
+    AUTO_STR text = STR_MAX(SMALL_MAX);
+
+    (void)!blob_get(&r->c->storage, CONTAINER_JOBS, LEDGER_SLOTS, &text, NULL, NULL);
+}
+
+void rounds_look(struct rounds *r, const struct message *m)
+{
+    r->m = m;
+    ahead_begin(&r->box, r->c->clock);
+    ahead_ask(&r->box, look_job, r);
+    if (m->default_job_id[0] != '\0' && !str_is(r->job_id, m->default_job_id))
+        ahead_ask(&r->box, look_refused, r);
+    ahead_ask(&r->box, look_line, r);
+    if (m->faults == 0) {
+        ahead_ask(&r->box, look_zip, r);
+        ahead_ask(&r->box, look_slots, r);
+    }
+    ahead_wait(&r->box);
+}
+
+static void look_tail(void *ctx)
+{
+    const struct rounds *r = ctx;
+    struct file_info info;
+    AUTO_STR tail = STR_MAX(0);
+
+    (void)!traces_read_tail(&r->c->storage, r->rec->request.zip, r->zip.size, &tail, &info, NULL);
+}
+
+static void mark(void *ctx)
+{
+    const struct rounds *r = ctx;
+
+    (void)!ledger_mark(&r->c->storage, r->rec->job_id, NULL);
+}
+
+static void take_slot(void *ctx)
+{
+    const struct rounds *r = ctx;
+    int64_t place;
+
+    (void)!ledger_take_slot(&r->c->storage, r->rec->job_id, r->c->max_jobs, &place, NULL);
+}
+
+static void make_folder(void *ctx)
+{
+    const struct rounds *r = ctx;
+
+    (void)!files_make_directory(&r->c->storage, SHARE_LOGS, r->rec->request.job_name, NULL);
+}
+
+static void look_scripts(void *ctx)
+{
+    const struct rounds *r = ctx;
+    struct blob_info info;
+    char name[BLOB_NAME_MAX];
+
+    controller_scripts(r->rec, name);
+    (void)!blob_head(&r->c->storage, CONTAINER_FILES, name, &info, NULL);
+}
+
+static void look_group(void *ctx)
+{
+    const struct rounds *r = ctx;
+    struct arm arm;
+    struct arm_group there;
+    char group[GROUP_MAX];
+
+    names_group(r->rec->group_prefix, r->rec->slug, 1, group);
+    if (controller_arm(r->c, r->rec, &arm, NULL) == OK)
+        (void)!arm_group_get(&arm, group, &there, NULL);
+}
+
+void rounds_prepare(struct rounds *r, const struct record *rec)
+{
+    if (r->box.clock == NULL || !r->zip_seen || r->zip.size == 0)
+        return;
+    r->rec = rec;
+    r->slot_ahead = true;
+    ahead_ask(&r->box, look_tail, r);
+    ahead_ask(&r->box, mark, r);
+    ahead_ask(&r->box, take_slot, r);
+    if (controller_storage_is_made(r->c)) /* else it may lack the share, and would be thought to lack it still */
+        ahead_ask(&r->box, make_folder, r);
+    ahead_ask(&r->box, look_scripts, r);
+    ahead_ask(&r->box, look_group, r);
+    ahead_wait(&r->box);
+}
+
+void rounds_give_back(struct rounds *r, const struct record *there)
+{
+    struct err err = {0};
+    bool waits_for_zip = there->state.machine == MACHINE_QUEUED && there->place == 0;
+
+    r->slot_ahead = false;
+    if (!waits_for_zip && there->state.machine != MACHINE_CLOSED)
+        return;
+    if (ledger_free_slot(&r->c->storage, there->job_id, &err) != OK)
+        log_line(LOG_WARN, "%s", err.msg);
+}
+
+void rounds_end(struct rounds *r)
+{
+    ahead_end(&r->box);
+}
