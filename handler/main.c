@@ -22,6 +22,8 @@ static const struct server_function FUNCTIONS[] = {
     {"js-queue-items", "message", true, js_queue_items},
     {"delete-resources", "message", true, delete_resources},
     {"job-watch", NULL, false, job_watch},
+    {"js-queue-items-poison", "message", true, js_queue_items_poison},
+    {"delete-resources-poison", "message", true, delete_resources_poison},
     {NULL, NULL, false, NULL},
 };
 
@@ -59,6 +61,7 @@ struct parts {
     struct curl_pool *pool;
     struct http http;
     struct controller controller;
+    struct failures failures;
     struct app app;
     struct server *server;
 };
@@ -91,8 +94,10 @@ static enum err_code build(struct parts *p, struct err *err)
     code = identity_open(&s->identity, &p->http, &c->arm.identity, err);
     if (code == OK)
         code = assets_load(s->root, &c->assets, err);
+    failures_init(&p->failures);
     p->app = (struct app){
         .controller = c,
+        .failures = &p->failures,
         .defaults =
             {
                 .vm_size = s->vm_size,

@@ -25,6 +25,7 @@ set(HANDLER_SOURCES
   handler/job/checks.c
   handler/job/classes.c
   handler/job/decode.c
+  handler/job/lost.c
   handler/job/message.c
   handler/job/names.c
   handler/job/notice.c
@@ -60,9 +61,11 @@ set(HANDLER_SOURCES
   handler/controller/world.c
   handler/functions/app.c
   handler/functions/delete_resources.c
+  handler/functions/failures.c
   handler/functions/intake.c
   handler/functions/job_watch.c
   handler/functions/js_queue_items.c
+  handler/functions/poison.c
   handler/server/invocation.c
   handler/server/server.c
   handler/settings.c

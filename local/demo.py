@@ -168,7 +168,7 @@ def _judge(cloud: LocalCloud, story: Story, pictures: list[dataset.Picture]) -> 
         ("no process of a VM is left", lambda: not any(m.processes() for m in cloud.vms.machines)),
         ("Slack was told of acceptance, start and result", lambda: len(app.slack()) >= 3),
         (f"the checkpoint is in logs/{JOB_NAME}/", lambda: _checkpoint(app)),
-        ("no message was given up", lambda: not _poison(app)),
+        ("no message was given up", lambda: not app.host.given_up),
         ("the handler kept the host's rules", lambda: not app.host.violations),
     ]
     with tempfile.TemporaryDirectory() as name:
@@ -231,10 +231,6 @@ def _checkpoint(app: App) -> bool:
     if not data or not result:
         return False
     return bool(result["checkpoint"]["sha256"] == hashlib.sha256(data).hexdigest())
-
-
-def _poison(app: App) -> bool:
-    return any(app.queues.count(f"{q}-poison") for q in (TRAIN_QUEUE, "delete-resources"))
 
 
 def _download(app: App, folder: Path) -> dict[str, Any]:

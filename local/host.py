@@ -32,6 +32,7 @@ RENEW_S = 300
 POLL_S = 0.1
 CRASH_WINDOW_S = 1800.0
 CRASHES = 3
+QUEUE_NAME_MAX = 63
 HOST_VERSION = "4.1037.0.0"
 
 
@@ -102,6 +103,8 @@ class FunctionsHost:
         self.lines: list[str] = []
         self.violations: list[str] = []
         self.outcomes: list[Outcome] = []
+        self.given_up: list[str] = []
+        """The text of each message that went to a poison queue."""
         self.starts = 0
         self.down = False
         """The host has given up after too many crashes."""
@@ -419,13 +422,13 @@ class FunctionsHost:
         with self._lock:
             self._flights.append(flight)
         try:
-            if message.dequeue_count > self._max_dequeue:
-                self._queues.poison(queue, message, flight.receipt)
+            if message.dequeue_count > self._max_dequeue and _has_poison(queue):
+                self._poison(queue, message, flight.receipt)
                 return
             data = payload.decode(message.content, self._encoding)
             if data is None:
                 self._note("host", "a message that is not base64 went to the poison queue at once")
-                self._queues.poison(queue, message, flight.receipt)
+                self._poison(queue, message, flight.receipt)
                 return
             outcome = self._invoke(function.name, data, None, message)
             with flight.lock:
@@ -441,11 +444,17 @@ class FunctionsHost:
         """Delete a message that went well; release a failed one, or give it up."""
         if outcome.error is None:
             self._queues.delete(queue, message.id, receipt)
+        elif not _has_poison(queue):
+            return  # it comes again when its lease is over, as often as it fails
         elif message.dequeue_count >= self._max_dequeue:
             self._note("host", f"Message has reached MaxDequeueCount of {self._max_dequeue}.")
-            self._queues.poison(queue, message, receipt)
+            self._poison(queue, message, receipt)
         else:
             self._queues.release(queue, message.id, receipt, self._visibility_s)
+
+    def _poison(self, queue: str, message: QueueMessage, receipt: str) -> None:
+        self.given_up.append(message.content)
+        self._queues.poison(queue, message, receipt)
 
     def _renew(self) -> None:
         """Prolong the lease of messages that have been worked on for 5 minutes of moved time."""
@@ -513,6 +522,11 @@ def _functions(root: Path) -> list[Function]:
     if not found:
         raise ValueError(f"no functions in {root}")
     return found
+
+
+def _has_poison(queue: str) -> bool:
+    """A poison queue has none of its own, nor has one whose name would get too long."""
+    return not queue.endswith("-poison") and len(queue) + len("-poison") <= QUEUE_NAME_MAX
 
 
 def _span(text: str) -> float:

@@ -95,6 +95,33 @@ enum err_code ledger_forget(const struct storage *s, const char *job_id, struct 
     return blob_delete(s, CONTAINER_JOBS, marker, "", err);
 }
 
+struct visit {
+    ledger_visit visit;
+    void *ctx;
+};
+
+static bool visit_record(void *ctx, const char *name, const struct blob_info *info)
+{
+    const struct visit *v = ctx;
+    char job_id[JOB_ID_MAX];
+    size_t len = strlen(name), head = strlen("record/"), tail = strlen(".json");
+
+    if (len <= head + tail || len - head - tail >= sizeof job_id || !str_ends_nocase(name, ".json"))
+        return true;
+    memcpy(job_id, name + head, len - head - tail);
+    job_id[len - head - tail] = '\0';
+    return v->visit(v->ctx, job_id, info->modified_s);
+}
+
+enum err_code ledger_list(const struct storage *s, const char *prefix, ledger_visit visit, void *ctx, struct err *err)
+{
+    char name[NAME_MAX_];
+    struct visit v = {.visit = visit, .ctx = ctx};
+
+    snprintf(name, sizeof name, "record/%s", prefix);
+    return blob_list(s, CONTAINER_JOBS, name, visit_record, &v, err);
+}
+
 struct live_list {
     struct live_job *job;
     size_t count, room;

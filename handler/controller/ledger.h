@@ -16,6 +16,10 @@ enum err_code ledger_mark(const struct storage *s, const char *job_id, struct er
 enum err_code ledger_accept(const struct storage *s, struct record *rec, struct err *err) MUST_CHECK;
 enum err_code ledger_forget(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
 
+/* Visits the job_ids of all records that begin with prefix, in their order, with the time of their last save. Return false to stop. */
+typedef bool (*ledger_visit)(void *ctx, const char *job_id, int64_t saved_s);
+enum err_code ledger_list(const struct storage *s, const char *prefix, ledger_visit visit, void *ctx, struct err *err) MUST_CHECK;
+
 struct live_job {
     char job_id[JOB_ID_MAX];
     char etag[80];

@@ -70,16 +70,28 @@ static bool told_slack(const struct controller *c, const struct record *rec, enu
     return false;
 }
 
+static bool has_file(const char *zip)
+{
+    return zip[0] != '\0' && strlen(zip) + strlen(RESULT_SUFFIX) <= FILE_NAME_MAX;
+}
+
+static enum err_code write_file(const struct controller *c, const char *zip, const char *text, struct err *err)
+{
+    AUTO_STR path = STR_MAX(512);
+
+    str_addf(&path, "%s" RESULT_SUFFIX, zip);
+    return files_write(&c->storage, SHARE_TRAIN, str_c(&path), text, strlen(text), err);
+}
+
 static bool told_file(const struct controller *c, const struct record *rec)
 {
     struct err err = {0};
-    AUTO_STR text = STR_MAX(NOTICE_MAX), path = STR_MAX(512);
+    AUTO_STR text = STR_MAX(NOTICE_MAX);
 
-    if (rec->request.zip[0] == '\0' || strlen(rec->request.zip) + strlen(RESULT_SUFFIX) > FILE_NAME_MAX)
+    if (!has_file(rec->request.zip))
         return true; /* nowhere to put it */
-    str_addf(&path, "%s" RESULT_SUFFIX, rec->request.zip);
     notice_text(rec, NOTICE_RESULT_FILE, &text);
-    if (str_check(&text, "notice", &err) == OK && files_write(&c->storage, SHARE_TRAIN, str_c(&path), text.p, text.len, &err) == OK)
+    if (str_check(&text, "notice", &err) == OK && write_file(c, rec->request.zip, str_c(&text), &err) == OK)
         return true;
     log_line(LOG_WARN, "RESULT.txt: %s", err.msg);
     return false;
@@ -108,6 +120,26 @@ void tell_once(const struct controller *c, const char *text)
     if (has_slack(c) && post_slack(c, text, &err) != OK)
         log_line(LOG_WARN, "Slack: %s", err.msg);
     log_line(LOG_INFO, "%s", text);
+}
+
+bool tell_lost(const struct controller *c, const char *zip, const char *text)
+{
+    struct err err = {0};
+    bool told = !has_slack(c);
+
+    log_line(LOG_ERROR, "%s", text);
+    if (has_slack(c)) {
+        told = post_slack(c, text, &err) == OK;
+        if (!told)
+            log_line(LOG_WARN, "Slack: %s", err.msg);
+    }
+    if (has_file(zip)) {
+        bool written = write_file(c, zip, text, &err) == OK;
+        if (!written)
+            log_line(LOG_WARN, "RESULT.txt: %s", err.msg);
+        told = told || written;
+    }
+    return told;
 }
 
 void tell_status_file(const struct controller *c, const char *text)

@@ -9,6 +9,9 @@
 void tell_due(const struct errand *e, struct record *rec, struct job_seen *seen);
 /* One try, then the log. */
 void tell_once(const struct controller *c, const char *text);
+/* Words about a message whose job nobody knows: to Slack, to train/<zip>.RESULT.txt (zip "": nowhere) and to the log, one try each. False:
+ * neither took them, though there is a Slack. */
+bool tell_lost(const struct controller *c, const char *zip, const char *text);
 /* logs/status.txt, one try. */
 void tell_status_file(const struct controller *c, const char *text);
 #endif

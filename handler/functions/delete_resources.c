@@ -3,8 +3,7 @@
 #include "controller/ledger.h"
 #include "functions/functions.h"
 
-/* {"v":1,"job_id":"...","attempt":1} */
-static bool read_bell(const struct str *text, char job_id[JOB_ID_MAX], int64_t *attempt)
+bool delete_resources_bell(const struct str *text, char job_id[JOB_ID_MAX], int64_t *attempt)
 {
     AUTO_JSON doc = NULL;
 
@@ -16,7 +15,7 @@ static bool read_bell(const struct str *text, char job_id[JOB_ID_MAX], int64_t *
     return names_is_job_id(job_id);
 }
 
-static bool is_done(const struct str *text)
+bool delete_resources_is_done(const struct str *text)
 {
     AUTO_STR word = STR_MAX(64);
 
@@ -34,9 +33,9 @@ enum err_code delete_resources(void *ctx, struct invocation *inv, struct str *sa
     int64_t attempt;
     AUTO_RECORD rec = {0};
 
-    if (is_done(&inv->text))
+    if (delete_resources_is_done(&inv->text))
         return job_watch(ctx, inv, said, err);
-    if (!read_bell(&inv->text, job_id, &attempt)) {
+    if (!delete_resources_bell(&inv->text, job_id, &attempt)) {
         log_line(LOG_WARN, "a message that is no bell; nothing was done");
         str_add(said, "not understood; nothing was done");
         return OK;

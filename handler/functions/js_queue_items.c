@@ -215,9 +215,8 @@ static enum err_code prefer_literal(const struct app *app, const struct invocati
     return message_read(again.p, again.len, inv->message_id, &app->defaults, m, err);
 }
 
-enum err_code js_queue_items(void *ctx, struct invocation *inv, struct str *said, struct err *err)
+static enum err_code take(const struct app *app, struct invocation *inv, struct str *said, struct err *err)
 {
-    const struct app *app = ctx;
     __attribute__((cleanup(message_done))) struct message m = {0};
 
     http_scope(inv->deadline_ms);
@@ -232,4 +231,14 @@ enum err_code js_queue_items(void *ctx, struct invocation *inv, struct str *said
     if (m.action == ACTION_TRAIN)
         return train(app, inv, &m, said, err);
     return m.faults > 0 ? refuse(app, inv, &m, said, err) : status(app, &m, said, err);
+}
+
+enum err_code js_queue_items(void *ctx, struct invocation *inv, struct str *said, struct err *err)
+{
+    const struct app *app = ctx;
+    enum err_code code = take(app, inv, said, err);
+
+    if (code != OK) /* it comes again, and at last to the poison queue: what is told then says why */
+        failures_note(app->failures, &inv->text, err);
+    return code;
 }

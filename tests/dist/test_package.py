@@ -117,7 +117,8 @@ def test_no_path_of_this_machine_is_inside(dist: Path) -> None:
 
 def test_each_function_has_its_folder_at_the_root(dist: Path) -> None:
     found = {path.parent.name for path in dist.glob("*/function.json")}
-    assert found == {"js-queue-items", "delete-resources", "job-watch"}
+    queues = {"js-queue-items", "delete-resources"}
+    assert found == {"job-watch", *queues, *(f"{queue}-poison" for queue in queues)}
 
 
 # That it runs.

@@ -104,7 +104,7 @@ def test_everything_is_gone_and_given_back(told: Told) -> None:
     assert slots(told.app) == {"v": 1, "holders": [], "waiting": []}
     line = line_of(told.app)
     assert (line["version"], line["task"], line["job_id"]) == (1, "detection", "")
-    assert told.app.queues.count("delete-resources-poison") == 0
+    assert told.app.host.given_up == []
 
 
 def test_one_deployment_made_one_machine_in_a_group_of_its_own(told: Told) -> None:

@@ -77,6 +77,14 @@ ANSWERED = [
     ("delete-resources", "[]"),
     ("delete-resources", '{"v":1,"job_id":"nobody","attempt":1}'),
     ("delete-resources", '{"v":1,"job_id":"../x","attempt":-1}'),
+    ("js-queue-items-poison", json.dumps(train("answered"))),
+    ("js-queue-items-poison", ""),
+    ("js-queue-items-poison", b"\xff\xfe\x00"),
+    ("js-queue-items-poison", "[" * 5000),
+    ("js-queue-items-poison", '{"v":1,"action":"train","note":"' + "\x01" * 60000 + '"}'),
+    ("delete-resources-poison", "done"),
+    ("delete-resources-poison", b"\xff"),
+    ("delete-resources-poison", '{"v":1,"job_id":"nobody","attempt":1}'),
 ]
 
 
