@@ -6,7 +6,7 @@
 #define CONFLICTS_MAX 8 /* each means that somebody else moved the job */
 
 /* State is compared byte for byte. */
-_Static_assert(sizeof(struct job_state) == 18 * sizeof(int32_t) + 17 * sizeof(int64_t), "struct job_state has padding");
+_Static_assert(sizeof(struct job_state) == 18 * sizeof(int32_t) + 18 * sizeof(int64_t), "struct job_state has padding");
 
 static bool is_saved(const struct record *rec)
 {
@@ -27,15 +27,19 @@ static bool must_save(const struct record *rec, bool moved, uint32_t act)
  * goes with it, or two drives side by side would tell it in turns. */
 static enum err_code drive_loaded(const struct job_world *w, struct record *rec, uint32_t *told, struct err *err)
 {
-    struct job_seen seen = {.until_s = w->until_s, .told = *told, .order = w->order, .extend_s = w->extend_s};
+    struct job_seen seen = {.at_s = w->now_s(w->ctx), .until_s = w->until_s, .told = *told, .order = w->order, .extend_s = w->extend_s};
     uint32_t looked = 0, acted = 0;
     bool dirty = false; /* facts or times that no save has kept yet */
 
     for (int round = 0; round < ROUNDS_MAX; round++) {
         struct job_next next = job_step(&rec->terms, &rec->state, &seen, w->now_s(w->ctx));
         uint32_t look = acted == 0 ? next.look & ~looked : 0;
-        if ((next.state.due & ~rec->state.due) != 0)
-            acted &= ~(uint32_t)ACT_TELL; /* something new to say */
+        uint32_t anew = job_untold(&next.state) & ~job_untold(&rec->state);
+        if (anew != 0) { /* something new to say, also what was said before of another attempt */
+            acted &= ~(uint32_t)ACT_TELL;
+            seen.told &= ~anew;
+            *told &= ~anew;
+        }
         uint32_t act = next.act & ~acted;
 
         if (look != 0) {

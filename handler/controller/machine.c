@@ -60,7 +60,9 @@ static enum seen find_group(const struct arm *arm, const struct record *rec, con
         return UNSEEN;
     *foreign = !is_ours(rec, &g);
     *leaving = str_is_nocase(g.state, "Deleting");
-    return *foreign && !rec->group_made ? NO : YES; /* one that we made and that was tagged anew is still there, and costs */
+    return *foreign && rec->group_made != rec->state.attempt
+               ? NO
+               : YES; /* one that we made and that was tagged anew is still there, and costs */
 }
 
 void machine_look_group(const struct errand *e, struct record *rec, struct job_seen *seen)
@@ -206,7 +208,7 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
     template_tags(rec, &want);
     enum err_code code = arm_group_put(arm, group, &want, made, err);
     if (code == OK)
-        rec->group_made = 1;
+        rec->group_made = rec->state.attempt;
     return code;
 }
 

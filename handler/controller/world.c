@@ -64,10 +64,10 @@ static void world_look(void *ctx, struct record *rec, uint32_t look, struct job_
         machine_look_group(e, rec, seen);
     if (look & LOOK_DEPLOYMENT)
         machine_look_deployment(e, rec, seen);
-    if (look & LOOK_VM)
-        machine_look_vm(e, rec, seen);
     if (look & LOOK_CLAIM)
         traces_look_claim(e, rec, seen);
+    if (look & LOOK_VM)
+        machine_look_vm(e, rec, seen);
     if (look & LOOK_STATUS)
         traces_look_status(e, rec, seen);
     if (look & LOOK_RESULT)

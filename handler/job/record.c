@@ -69,6 +69,7 @@ static const struct row STATE[] = {
     ROW(INT64, job_state, zip_whole_s),
     ROW(INT64, job_state, tell_at_s),
     ROW(INT64, job_state, gone_since_s),
+    ROW(INT64, job_state, lost_since_s),
     ROW(INT64, job_state, create_until_s),
     ROWS_END,
 };

@@ -40,6 +40,7 @@ static void order_creation(const struct job_terms *t, struct job_next *n, const 
 {
     n->state.ordered_s = now_s;
     n->state.create_until_s = seen->until_s;
+    n->state.control = n->state.run_s > 0; /* what it is told must follow these times */
     n->act |= ACT_CREATE;
     if (n->state.ran)
         return;
@@ -106,11 +107,20 @@ static bool is_late(const struct job_state *s, const struct job_seen *seen, int6
     return now_s >= s->deadline_s + (nothing_came(seen) ? 0 : LATE_S);
 }
 
+/* Between two attempts there is no machine to end. */
+static void fail_between(struct job_next *n, enum job_outcome outcome, enum job_reason reason, int64_t now_s)
+{
+    step_outcome(&n->state, outcome, reason, now_s);
+    n->state.machine = MACHINE_DELETING;
+    n->state.machine_since_s = now_s;
+}
+
 static void start_attempt(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     n->state.machine = MACHINE_PROVISIONING;
     n->state.machine_since_s = now_s;
     n->state.attempt++;
+    n->state.lost_since_s = 0;
     order_creation(t, n, seen, now_s);
 }
 
@@ -139,9 +149,9 @@ static void step_queued(const struct job_terms *t, struct job_next *n, const str
 static void step_queued_again(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     if (n->state.cancelled)
-        fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+        fail_between(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
     else if (n->state.ran && now_s >= n->state.train_until_s)
-        fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
+        fail_between(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
     else if (now_s < n->state.not_before_s)
         return;
     else if (seen->slot == UNSEEN)
@@ -159,6 +169,16 @@ static void step_boot_failed(struct job_next *n, int64_t now_s)
         n->act |= ACT_EVIDENCE;
     } else
         fail_attempt(n, OUTCOME_FAILED, REASON_BOOT, now_s);
+}
+
+/* Twice, a look apart, as with a group: ARM's reads may lag behind what was made. */
+static bool machine_is_gone(struct job_state *s, const struct job_seen *seen, int64_t now_s)
+{
+    if (seen->vm == YES)
+        s->lost_since_s = 0;
+    else if (seen->vm == NO && s->lost_since_s == 0)
+        s->lost_since_s = now_s;
+    return seen->vm == NO && seen->at_s >= s->lost_since_s + GONE_AGAIN_S;
 }
 
 /* A Spot machine that is no longer there was taken back: another goes on where it stopped. Any other was deleted by somebody. */
@@ -225,6 +245,7 @@ static void step_provisioning(const struct job_terms *t, struct job_next *n, con
         s->machine = MACHINE_RUNNING;
         s->machine_since_s = now_s;
         s->ran = 1;
+        s->lost_since_s = 0;
         s->rounds = 0;
         s->refused_s = 0;
         s->due |= NOTICE_STARTED;
@@ -232,7 +253,7 @@ static void step_provisioning(const struct job_terms *t, struct job_next *n, con
         step_refused(t, n, seen->remedy, now_s);
     else if (seen->deployment == NO && s->create_until_s == 0 && nothing_came(seen))
         fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
-    else if (seen->ready == YES && seen->vm == NO && seen->claim == NO && nothing_came(seen))
+    else if (seen->ready == YES && machine_is_gone(s, seen, now_s) && seen->claim == NO && nothing_came(seen))
         step_lost(t, n, now_s);
     else if (seen->deployment == NO && now_s > s->create_until_s + SETTLE_S) {
         if (now_s >= s->machine_since_s + t->create_wait_s)
@@ -257,13 +278,14 @@ static void step_running(const struct job_terms *t, struct job_next *n, const st
     if (result_is_there(n, seen, now_s))
         return;
     int64_t sign_s = last_sign_s(&n->state, seen);
+    bool gone = machine_is_gone(&n->state, seen, now_s);
     if (n->state.cancelled)
         fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
     else if (is_late(&n->state, seen, now_s))
         fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
     else if (!nothing_came(seen))
         return;
-    else if (seen->vm == NO)
+    else if (gone)
         step_lost(t, n, now_s);
     else if (seen->off == YES)
         fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
@@ -278,7 +300,7 @@ static bool group_is_gone(struct job_state *s, const struct job_seen *seen, int6
         s->gone_since_s = 0;
     else if (seen->group == NO && s->gone_since_s == 0 && (s->create_until_s == 0 || now_s > s->create_until_s + SETTLE_S))
         s->gone_since_s = now_s;
-    return s->attempt == 0 || (seen->group == NO && s->gone_since_s > 0 && now_s >= s->gone_since_s + GONE_AGAIN_S);
+    return s->attempt == 0 || (seen->group == NO && s->gone_since_s > 0 && seen->at_s >= s->gone_since_s + GONE_AGAIN_S);
 }
 
 /* The attempt is gone and the job has neither outcome nor model: the next one. Who waits for capacity lets others have the slot. */

@@ -85,6 +85,7 @@ struct job_state {
     int64_t zip_whole_s;    /* when the zip was last seen whole */
     int64_t tell_at_s;      /* not before: another drive may be telling now */
     int64_t gone_since_s;   /* the first 404 of the group that counts */
+    int64_t lost_since_s;   /* the first 404 of a machine that was made */
     int64_t create_until_s; /* until 60 s after it a 404 proves nothing; 0: the deployment has been seen */
 };
 struct job_seen { /* all zero = saw nothing: moves only what the clock alone may move */
@@ -103,14 +104,15 @@ struct job_seen { /* all zero = saw nothing: moves only what the clock alone may
     int64_t version;         /* with line YES: the version this job may publish */
     uint32_t told;
     int64_t heartbeat_s;
+    int64_t at_s;    /* when this drive began to look: nothing below is older */
     int64_t until_s; /* end of this invocation's budget */
 };
 enum job_look {
     LOOK_ZIP = 1,
     LOOK_GROUP = 2,
     LOOK_DEPLOYMENT = 4,
-    LOOK_VM = 8,
-    LOOK_CLAIM = 16,
+    LOOK_CLAIM = 8,
+    LOOK_VM = 16, /* after the claim: a machine that is not there has not claimed since */
     LOOK_STATUS = 32,
     LOOK_RESULT = 64 /* report, then manifest */
 };

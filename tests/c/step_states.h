@@ -52,6 +52,8 @@ static inline struct job_state deleting(enum job_model model, enum job_outcome o
 
 static inline struct job_next step(struct job_state s, struct job_seen seen, int64_t now_s)
 {
+    if (seen.at_s == 0)
+        seen.at_s = now_s;
     return job_step(&TERMS, &s, &seen, now_s);
 }
 #endif

@@ -67,9 +67,10 @@ static void look(void *ctx, struct record *rec, uint32_t bits, struct job_seen *
 {
     struct world *w = ctx;
     (void)rec;
-    int64_t until_s = seen->until_s;
+    int64_t until_s = seen->until_s, at_s = seen->at_s;
     *seen = w->shows;
     seen->until_s = until_s;
+    seen->at_s = at_s;
     note(w, "look", bits);
 }
 
@@ -265,7 +266,7 @@ static void test_looking_alone_moves_the_next_look(void **state)
     struct world w = fresh(s);
     w.shows = (struct job_seen){.manifest = NO, .reported = NO, .vm = YES};
     assert_int_equal(go(&w, "j1"), OK);
-    assert_string_equal(w.order, "look68 save2");
+    assert_string_equal(w.order, "look70 save2");
     assert_int_equal(w.saved.next_look_s, 1060);
 }
 

@@ -54,7 +54,9 @@ static void test_version_1_as_it_was_first_written_still_loads_and_steps(void **
     assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.machine_since_s + 60).state.machine, MACHINE_RUNNING);
     assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.deadline_s).state.outcome, OUTCOME_TIMED_OUT);
     seen.vm = NO;
-    assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.machine_since_s + 60).state.reason, REASON_GONE);
+    seen.at_s = rec.state.machine_since_s + 60;
+    rec.state.lost_since_s = seen.at_s - GONE_AGAIN_S;
+    assert_int_equal(job_step(&rec.terms, &rec.state, &seen, seen.at_s).state.reason, REASON_GONE);
 }
 
 static void test_what_is_not_a_record_is_refused(void **state)

@@ -149,7 +149,14 @@ static void test_running_ends_only_with_proof(void **state)
     assert_true(n.act & ACT_DELETE);
     struct job_seen seen = quiet;
     seen.vm = NO;
-    assert_int_equal(step(running(), seen, T0 + 60).state.reason, REASON_GONE);
+    n = step(running(), seen, T0 + 60); /* one 404 of a lagging read proves nothing */
+    assert_int_equal(n.state.machine, MACHINE_RUNNING);
+    seen.at_s = T0 + 60; /* nor does the same look, however long it took */
+    assert_int_equal(step(n.state, seen, T0 + 160).state.machine, MACHINE_RUNNING);
+    seen.at_s = T0 + 60 + GONE_AGAIN_S;
+    assert_int_equal(step(n.state, seen, T0 + 160).state.reason, REASON_GONE);
+    seen.vm = YES;
+    assert_int_equal(step(n.state, seen, T0 + 160).state.lost_since_s, 0);
     seen = quiet;
     seen.vm = YES;
     seen.status = YES;
