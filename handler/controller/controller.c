@@ -80,3 +80,8 @@ void controller_scripts(const struct record *rec, char out[BLOB_NAME_MAX])
 {
     snprintf(out, BLOB_NAME_MAX, "scripts/%s.tar.gz", rec->scripts_sha256);
 }
+
+void controller_control(const struct record *rec, char out[BLOB_NAME_MAX])
+{
+    snprintf(out, BLOB_NAME_MAX, "control/%s.json", rec->job_id);
+}

@@ -41,11 +41,12 @@ bool controller_storage_is_made(struct controller *c);
 int64_t controller_now_s(const struct controller *c);
 /* The group of the record's present attempt. */
 void controller_group(const struct record *rec, char out[GROUP_MAX]);
-/* "out/<job_id>/<attempt>/<file>", "claim/<job_id>/<attempt>", "status/<job_id>/<attempt>.json", "scripts/<sha256>.tar.gz" in container
- * job-files. */
+/* "out/<job_id>/<attempt>/<file>", "claim/<job_id>/<attempt>", "status/<job_id>/<attempt>.json", "control/<job_id>.json",
+ * "scripts/<sha256>.tar.gz" in container job-files. */
 #define BLOB_NAME_MAX 256
 void controller_out(const struct record *rec, const char *file, char out[BLOB_NAME_MAX]);
 void controller_claim(const struct record *rec, char out[BLOB_NAME_MAX]);
 void controller_status(const struct record *rec, char out[BLOB_NAME_MAX]);
 void controller_scripts(const struct record *rec, char out[BLOB_NAME_MAX]);
+void controller_control(const struct record *rec, char out[BLOB_NAME_MAX]);
 #endif
