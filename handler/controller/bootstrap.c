@@ -9,10 +9,11 @@
 #define CLOCK_SKEW_S 900    /* grants begin this much before the start */
 #define GRANT_MARGIN_S 3600 /* and end this much after the hard stop */
 #define LINK_MAX 2048
+#define FORMER_MAX 3 /* former attempts whose checkpoints may be read: more would be links that nobody follows */
 
 /* What a machine may touch: one row per file. Where `when` is not ALWAYS the row applies only to some jobs. */
 enum when { ALWAYS, WITH_PARENT, WITH_BASELINE };
-enum where { ZIP, SCRIPTS, CLAIM, STATUS, OUT, LOG, PARENT_LOG, CURRENT, BELL };
+enum where { ZIP, SCRIPTS, CLAIM, STATUS, CONTROL, OUT, LOG, CHECKPOINT, PARENT_LOG, CURRENT, BELL };
 static const struct {
     const char *name;
     enum where where;
@@ -26,6 +27,7 @@ static const struct {
     {"current_split", CURRENT, "split.json", "r", WITH_BASELINE},
     {"claim", CLAIM, "", "rc", ALWAYS},
     {"status", STATUS, "", "cw", ALWAYS},
+    {"control", CONTROL, "", "r", ALWAYS},
     {"out_model_bin", OUT, "model.bin", "cw", ALWAYS},
     {"out_model_xml", OUT, "model.xml", "cw", ALWAYS},
     {"out_labels", OUT, "labels.json", "cw", ALWAYS},
@@ -39,13 +41,24 @@ static const struct {
     {"log_split", LOG, "split.json", "rcw", ALWAYS},
     {"log_result", LOG, "result.json", "rcw", ALWAYS},
     {"log_latest", LOG, "latest.pth", "rcw", ALWAYS},
-    {"log_ckpt", LOG, "ckpt.json", "rcw", ALWAYS},
-    {"log_last_0", LOG, "last.0.pth", "rcw", ALWAYS},
-    {"log_last_1", LOG, "last.1.pth", "rcw", ALWAYS},
-    {"log_best_0", LOG, "best.0.pth", "rcw", ALWAYS},
-    {"log_best_1", LOG, "best.1.pth", "rcw", ALWAYS},
+    {"log_ckpt", CHECKPOINT, "ckpt.json", "rcw", ALWAYS},
+    {"log_last_0", CHECKPOINT, "last.0.pth", "rcw", ALWAYS},
+    {"log_last_1", CHECKPOINT, "last.1.pth", "rcw", ALWAYS},
+    {"log_best_0", CHECKPOINT, "best.0.pth", "rcw", ALWAYS},
+    {"log_best_1", CHECKPOINT, "best.1.pth", "rcw", ALWAYS},
     {"bell", BELL, "", "a", ALWAYS},
 };
+
+/* Each attempt keeps its checkpoints under names of its own: a machine never writes over what the one after it may need. */
+static void place_checkpoint(const struct record *rec, int32_t attempt, const char *file, struct grant *g)
+{
+    g->service = STORAGE_FILE;
+    g->container = SHARE_LOGS;
+    if (attempt <= 1)
+        snprintf(g->path, sizeof g->path, "%s/%s", rec->request.job_name, file);
+    else
+        snprintf(g->path, sizeof g->path, "%s/attempt-%d.%s", rec->request.job_name, attempt, file);
+}
 
 static void place(const struct record *rec, enum where where, const char *file, struct grant *g)
 {
@@ -66,8 +79,14 @@ static void place(const struct record *rec, enum where where, const char *file, 
     case STATUS:
         controller_status(rec, g->path);
         break;
+    case CONTROL:
+        controller_control(rec, g->path);
+        break;
     case OUT:
         controller_out(rec, file, g->path);
+        break;
+    case CHECKPOINT:
+        place_checkpoint(rec, rec->state.attempt, file, g);
         break;
     case LOG:
     case PARENT_LOG:
@@ -87,6 +106,22 @@ static void place(const struct record *rec, enum where where, const char *file, 
     }
 }
 
+/* The checkpoints of the attempt that came `ago` attempts before this one: "former_1_ckpt" for "log_ckpt" of the last one. */
+static size_t former_grants(const struct record *rec, int32_t ago, struct grant *grants)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof GRANTS / sizeof *GRANTS; i++) {
+        if (GRANTS[i].where != CHECKPOINT)
+            continue;
+        struct grant *g = &grants[count++];
+        *g = (struct grant){.permissions = "r"};
+        snprintf(g->name, sizeof g->name, "former_%d_%s", ago, GRANTS[i].name + strlen("log_"));
+        place_checkpoint(rec, rec->state.attempt - ago, GRANTS[i].file, g);
+    }
+    return count;
+}
+
 size_t bootstrap_grants(const struct record *rec, struct grant grants[GRANTS_MAX])
 {
     size_t count = 0;
@@ -94,9 +129,13 @@ size_t bootstrap_grants(const struct record *rec, struct grant grants[GRANTS_MAX
     for (size_t i = 0; i < sizeof GRANTS / sizeof *GRANTS; i++) {
         if ((GRANTS[i].when == WITH_PARENT && rec->parent_name[0] == '\0') || (GRANTS[i].when == WITH_BASELINE && rec->baseline == 0))
             continue;
-        grants[count] = (struct grant){.name = GRANTS[i].name, .permissions = GRANTS[i].permissions};
-        place(rec, GRANTS[i].where, GRANTS[i].file, &grants[count++]);
+        struct grant *g = &grants[count++];
+        *g = (struct grant){.permissions = GRANTS[i].permissions};
+        str_copy(g->name, sizeof g->name, GRANTS[i].name);
+        place(rec, GRANTS[i].where, GRANTS[i].file, g);
     }
+    for (int32_t ago = 1; ago <= FORMER_MAX && ago < rec->state.attempt; ago++)
+        count += former_grants(rec, ago, grants + count);
     return count;
 }
 
@@ -307,7 +346,7 @@ enum err_code bootstrap_custom_data(const struct controller *c, const struct rec
     static const char *const reload[] = {"systemctl", "daemon-reload", NULL},
                              *const enable[] = {"systemctl", "enable", "retrain.service", NULL},
                              *const start[] = {"systemctl", "start", "--no-block", "retrain.service", NULL};
-    AUTO_STR job = STR_MAX(48 * 1024), config = STR_MAX(CUSTOM_DATA_MAX);
+    AUTO_STR job = STR_MAX(CUSTOM_DATA_MAX), config = STR_MAX(CUSTOM_DATA_MAX);
     enum err_code code = job_json(&c->storage, rec, &job, err);
 
     if (code != OK)

@@ -13,12 +13,12 @@ enum err_code bootstrap_custom_data(const struct controller *c, const struct rec
 
 /* The links by name, for job.json and for the golden list: "name permissions service path". */
 struct grant {
-    const char *name;
+    char name[24];
     enum storage_service service;
     const char *permissions;
     const char *container; /* or share, or queue */
     char path[BLOB_NAME_MAX + JOB_ID_MAX];
 };
-#define GRANTS_MAX 40
+#define GRANTS_MAX 48
 size_t bootstrap_grants(const struct record *rec, struct grant grants[GRANTS_MAX]);
 #endif

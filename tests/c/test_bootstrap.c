@@ -57,22 +57,92 @@ static void test_custom_data(void **state)
     golden_same("cloud-config", &first);
 }
 
-static void test_links(void **state)
+static size_t links_same(const struct record *rec, const char *golden)
 {
-    (void)state;
     static const char *const service[] = {"blob", "queue", "file"};
-    AUTO_RECORD rec = {0};
     AUTO_STR list = STR_MAX(65536);
     struct grant grants[GRANTS_MAX];
-    sample_record(&rec);
-    size_t all = bootstrap_grants(&rec, grants);
+    size_t all = bootstrap_grants(rec, grants);
     for (size_t i = 0; i < all; i++)
         str_addf(&list, "%-18s %-4s %-5s %s/%s\n", grants[i].name, grants[i].permissions, service[grants[i].service], grants[i].container,
                  grants[i].path);
-    golden_same("links.txt", &list);
+    golden_same(golden, &list);
+    return all;
+}
+
+static void test_links(void **state)
+{
+    (void)state;
+    AUTO_RECORD rec = {0};
+    struct grant grants[GRANTS_MAX];
+    sample_record(&rec);
+    size_t all = links_same(&rec, "links.txt");
     rec.parent_name[0] = '\0';
     rec.baseline = 0;
     assert_int_equal(bootstrap_grants(&rec, grants), all - 3); /* nothing of other jobs without need */
+}
+
+/* A later attempt reads what the former ones kept, newest first, and writes under names of its own. */
+static void test_links_of_later_attempts(void **state)
+{
+    (void)state;
+    AUTO_RECORD rec = {0};
+    struct grant grants[GRANTS_MAX];
+    sample_record(&rec);
+    size_t all = bootstrap_grants(&rec, grants);
+    rec.state.attempt = 2;
+    assert_int_equal(links_same(&rec, "links.2.txt"), all + 5);
+    rec.state.attempt = 9;
+    assert_int_equal(bootstrap_grants(&rec, grants), all + 15); /* of the last three, however many there were */
+    assert_string_equal(grants[all].name, "former_1_ckpt");
+    assert_string_equal(grants[all].path, "Screws-0412/attempt-8.ckpt.json");
+    assert_string_equal(grants[all + 14].name, "former_3_best_1");
+    assert_string_equal(grants[all + 14].path, "Screws-0412/attempt-6.best.1.pth");
+    for (size_t i = all; i < all + 15; i++)
+        assert_string_equal(grants[i].permissions, "r");
+}
+
+static void fill(char *to, size_t size, const char *character)
+{
+    size_t step = strlen(character), at = 0;
+
+    for (; at + step < size; at += step)
+        memcpy(to + at, character, step);
+    to[at] = '\0';
+}
+
+/* Azure takes 65535 bytes: the boot files as they are shipped, and the longest names that a message may bring. */
+static void test_the_longest_names_fit(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    AUTO_RECORD rec = {0};
+    AUTO_STR data = STR_MAX(CUSTOM_DATA_MAX);
+    sample_record(&rec);
+    for (int i = 0; i < 300; i++) /* about 9300 bytes of scripts are shipped */
+        str_add(&c.assets.start, "0123456789abcdef0123456789abcde\n");
+    storage_done(&c.storage);
+    assert_ok(storage_parse("DefaultEndpointsProtocol=https;AccountName=abcdefghijklmnopqrstuvwx;AccountKey=" KEY
+                            ";EndpointSuffix=core.windows.net",
+                            &c.storage, &err),
+              err);
+    fill(rec.job_id, sizeof rec.job_id, "j");
+    fill(rec.request.job_id, sizeof rec.request.job_id, "j");
+    fill(rec.request.job_name, sizeof rec.request.job_name, "J");
+    fill(rec.request.zip, sizeof rec.request.zip, "\xE3\x83\x8D"); /* nine bytes each in a link */
+    fill(rec.request.line, sizeof rec.request.line, "l");
+    fill(rec.request.requested_by, sizeof rec.request.requested_by, "r");
+    fill(rec.request.note, sizeof rec.request.note, "\xE3\x83\x8D");
+    fill(rec.parent_name, sizeof rec.parent_name, "p");
+    free(rec.request.classes);
+    rec.request.classes = calloc(CLASSES_MAX, sizeof *rec.request.classes);
+    assert_non_null(rec.request.classes);
+    rec.request.classes_count = CLASSES_MAX;
+    for (int i = 0; i < CLASSES_MAX; i++)
+        fill(rec.request.classes[i], 64 * 3 + 1, "\xE3\x83\x8D");
+    rec.state.attempt = 99;
+    assert_ok(bootstrap_custom_data(&c, &rec, &data, &err), err);
+    print_message("customData: %zu of %d bytes\n", data.len, CUSTOM_DATA_MAX);
 }
 
 static void test_links_end_with_the_job(void **state)
@@ -118,6 +188,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_custom_data, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_links_of_later_attempts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_longest_names_fit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links_end_with_the_job, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deployment_body, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_much_is_refused, set_up, tear_down),
