@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,11 +23,24 @@ for _folder in (str(ROOT), str(SCRIPTS)):
 from tests.vm import fixtures, stub  # noqa: E402
 
 
-def run_python(home: Path, scripts: Path = SCRIPTS) -> int:
-    """``python -m retrain`` on an attempt's folder; the exit code."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(scripts)}
+def start_python(home: Path, scripts: Path = SCRIPTS) -> subprocess.Popen[bytes]:
+    """``python -m retrain`` on an attempt's folder, in a process group of its own."""
+    stub_url = re.search(
+        r"http://127\.0\.0\.1:\d+", (home / "job.json").read_text(encoding="utf-8")
+    )
+    imds = stub_url[0] if stub_url else "http://127.0.0.1:9"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(scripts), "RETRAIN_IMDS": imds}
     command = [sys.executable, "-m", "retrain", str(home)]
-    return subprocess.run(command, env=environment, check=False, timeout=300).returncode
+    return subprocess.Popen(command, env=environment, start_new_session=True)
+
+
+def run_python(home: Path, scripts: Path = SCRIPTS) -> int:
+    """``start_python`` to its end; the exit code."""
+    process = start_python(home, scripts)
+    try:
+        return process.wait(300)
+    finally:
+        process.kill()
 
 
 def report_of(home: Path) -> dict[str, Any]:

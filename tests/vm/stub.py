@@ -17,6 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+PREEMPT = (
+    b'{"DocumentIncarnation":2,"Events":[{"EventId":"1","EventType":"Preempt","ResourceType":'
+    b'"VirtualMachine","Resources":["train-vm"],"EventStatus":"Scheduled","NotBefore":'
+    b'"Mon, 19 Sep 2026 18:29:47 GMT","Description":"","EventSource":"Platform",'
+    b'"DurationInSeconds":-1}]}'
+)
 SENTINEL = "S3ntinelSignature%2Bnever%2Fshown%3D"
 MACHINE = "11111111-2222-3333-4444-555555555555"
 
@@ -44,6 +50,7 @@ class Cloud:
     refuse: Callable[[Call], int | None] = lambda call: None
     etag: str = '"0x1"'
     machine: str = MACHINE
+    events: bytes = b'{"DocumentIncarnation":1,"Events":[]}'
     url: str = ""
 
     def paths(self, method: str) -> list[str]:
@@ -91,9 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(status)
         elif path.startswith("/metadata/"):
             wrong = headers.get("metadata") != "true"
-            self._fault(400, "no Metadata header") if wrong else self._answer(
-                200, cloud.machine.encode()
-            )
+            answer = cloud.events if path.endswith("/scheduledevents") else cloud.machine.encode()
+            self._fault(400, "no Metadata header") if wrong else self._answer(200, answer)
         elif query.get("sig") != unquote(SENTINEL):
             self._fault(403, "no signature")
         elif headers.get("x-ms-version") != "2025-07-05":
@@ -185,6 +191,20 @@ class Server:
         self._thread.join()
 
 
+CHECKPOINT = {
+    "ckpt": "ckpt.json",
+    "last_0": "last.0.pth",
+    "last_1": "last.1.pth",
+    "best_0": "best.0.pth",
+    "best_1": "best.1.pth",
+}
+
+
+def kept(attempt: int) -> str:
+    """What the names of an attempt's checkpoints on the share begin with."""
+    return "" if attempt == 1 else f"attempt-{attempt}."
+
+
 def job_document(cloud: Cloud, zip_path: Path, **changes: Any) -> dict[str, Any]:
     """A job.json for ``zip_path``, which is put on the stub's share; ``changes`` go to request.
 
@@ -206,6 +226,7 @@ def job_document(cloud: Cloud, zip_path: Path, **changes: Any) -> dict[str, Any]
         "claim": cloud.link(f"/blob/job-files/claim/{job_id}/{attempt}", "rc"),
         "status": cloud.link(f"/blob/job-files/status/{job_id}/{attempt}.json", "cw"),
         "out_manifest": cloud.link(f"{out}/manifest.json", "c"),
+        "control": cloud.link(f"/blob/job-files/control/{job_id}.json", "r"),
         "out_report": cloud.link(f"{out}/report.json", "c"),
         "bell": cloud.link("/queue/delete-resources/messages", "a"),
     }
@@ -218,14 +239,14 @@ def job_document(cloud: Cloud, zip_path: Path, **changes: Any) -> dict[str, Any]
         "split": "split.json",
         "result": "result.json",
         "latest": "latest.pth",
-        "ckpt": "ckpt.json",
-        "last_0": "last.0.pth",
-        "last_1": "last.1.pth",
-        "best_0": "best.0.pth",
-        "best_1": "best.1.pth",
     }
     for key, file_name in log_files.items():
         links["log_" + key] = cloud.link(f"{logs}/{file_name}", "rcw")
+    for key, file_name in CHECKPOINT.items():
+        links["log_" + key] = cloud.link(f"{logs}/{kept(attempt)}{file_name}", "rcw")
+        for ago in range(1, min(attempt, 4)):
+            path = f"{logs}/{kept(attempt - ago)}{file_name}"
+            links[f"former_{ago}_{key}"] = cloud.link(path, "r")
     times = {
         "accepted_s": now,
         "started_s": now,

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ fi
 echo "uv $*" >>"$UV_LOG"
 """
 
+STATUS = "/blob/job-files/status/job-a/1.json"
+
 # A trainer that does what its test wants, named by the file `mode` beside the train job's folder.
 PUPPET = """
 import os, signal, sys, time
@@ -46,6 +49,9 @@ if mode == "runner-killed":
     os.kill(os.getppid(), signal.SIGKILL)
 if mode == "stuck":
     time.sleep(600)
+if mode == "fails after the notice":
+    while not os.path.exists("../state/evicted"):
+        time.sleep(0.05)
 sys.exit(3)
 """
 
@@ -135,7 +141,8 @@ class Machine:
         return dict(json.loads(self.cloud.blobs[REPORT]))
 
     def log(self) -> str:
-        return (self.home / "state/train.log").read_text(encoding="utf-8", errors="replace")
+        path = self.home / "state/train.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def asked(self) -> str:
         path = self.folder / "systemctl.log"
@@ -232,6 +239,78 @@ def test_death_is_told(tmp_path: Path, cloud: Cloud, puppet: str, words: str) ->
     assert MANIFEST not in cloud.blobs
     assert len(cloud.bells) == 1
     no_secret(cloud.blobs[REPORT], machine.log())
+
+
+def until(there: Callable[[], bool], machine: Machine) -> None:
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end, machine.log()
+        time.sleep(0.02)
+
+
+def test_a_machine_that_is_taken_away_tells_no_end(tmp_path: Path, cloud: Cloud) -> None:
+    """Azure gives notice, then the machine goes down: another one goes on with the attempt."""
+    machine = Machine(tmp_path, cloud, puppet="stuck")
+    unit = subprocess.Popen([machine.home / "boot/start"], env=machine.environment())
+    until(lambda: "puppet: stuck" in machine.log(), machine)
+    cloud.events = stub.PREEMPT
+    until((machine.home / "state/evicted").exists, machine)
+    until(lambda: b'"evicted"' in cloud.blobs[STATUS], machine)
+    machine.jobs.write_text("1 poweroff.target start waiting\n")
+    unit.terminate()
+    code = unit.wait(60)
+    assert machine.report(code, "success") == 0
+    assert REPORT not in cloud.blobs
+    assert cloud.bells == []
+    status = json.loads(cloud.blobs[STATUS])
+    assert (status["stage"], status["attempt"]) == ("evicted", 1)
+    # It came back all the same, and then fails by itself: that is told.
+    machine.jobs.write_text("")
+    cloud.events = b'{"DocumentIncarnation":3,"Events":[]}'
+    machine.values["hard_stop_s"] = "1"
+    machine.write_values()
+    assert machine.report(machine.start()) == 0
+    assert machine.sent()["status"] == "timed_out"
+
+
+def test_what_breaks_after_the_notice_is_no_failure(tmp_path: Path, cloud: Cloud) -> None:
+    machine = Machine(tmp_path, cloud, puppet="fails after the notice")
+    cloud.events = stub.PREEMPT
+    code = machine.start()
+    assert code == 3, machine.log()
+    assert machine.report(code) == 0
+    assert (REPORT in cloud.blobs, cloud.bells) == (False, [])
+    assert "ended with exit code 3" in machine.log()
+    assert not (machine.home / "state/report.json").exists()
+
+
+def test_who_is_done_before_the_machine_goes_says_so(tmp_path: Path, cloud: Cloud) -> None:
+    machine = Machine(tmp_path, cloud)
+    cloud.events = stub.PREEMPT
+    code = machine.start()
+    assert (code, machine.report(code, "success")) == (0, 0), machine.log()
+    assert (machine.home / "state/evicted").exists()
+    assert machine.sent()["status"] == "succeeded"
+    assert MANIFEST in cloud.blobs
+    assert len(cloud.bells) == 1
+
+
+@pytest.mark.parametrize("target", ["poweroff.target", "shutdown.target"])
+def test_a_notice_that_came_too_late_for_the_work(
+    tmp_path: Path, cloud: Cloud, target: str
+) -> None:
+    """The machine goes down and nobody had time to see why: it is asked once more."""
+    machine = Machine(tmp_path, cloud)
+    (machine.home / "state").mkdir()
+    (machine.home / "state/claimed").write_text(stub.MACHINE)
+    machine.jobs.write_text(f"1 {target} start waiting\n")
+    cloud.events = stub.PREEMPT
+    assert machine.report(143, "success") == 0
+    assert REPORT not in cloud.blobs
+    # Somebody who switches the machine off is no notice.
+    cloud.events = b'{"DocumentIncarnation":1,"Events":[]}'
+    assert machine.report(143, "success") == 0
+    assert machine.sent()["status"] == "failed"
 
 
 def test_hard_stop_is_a_timeout(tmp_path: Path, cloud: Cloud) -> None:

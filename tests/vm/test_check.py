@@ -36,7 +36,7 @@ class Bench:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         nothing = cast(Any, None)
-        context = Context(home, home, logging.getLogger("test"), nothing, nothing)
+        context = Context(home, home, logging.getLogger("test"), nothing, nothing, nothing, nothing)
         context.results[Fetched] = Fetched(self.zip, "")
         job = cast(Job, SimpleNamespace(zip_name="a.zip", classes=classes, task=self.task))
         try:

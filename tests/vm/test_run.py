@@ -25,7 +25,7 @@ from retrain.detection import Drawn, score
 from retrain.inference import Detector
 
 from tests.vm import fixtures, stub
-from tests.vm.conftest import SCRIPTS, CleanRun, report_of, run_python
+from tests.vm.conftest import SCRIPTS, CleanRun, report_of, run_python, start_python
 from tests.vm.stub import SENTINEL, Call, Cloud
 
 OUT = "/blob/job-files/out/job-a/1/"
@@ -227,11 +227,7 @@ def until_epoch(process: subprocess.Popen[bytes], home: Path, epoch: int) -> Non
 
 def test_power_cut_and_next_attempt(tmp_path: Path, cloud: Cloud) -> None:
     home, document = attempt(tmp_path, cloud, epochs=5)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "retrain", str(home)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SCRIPTS)},
-        start_new_session=True,
-    )
+    process = start_python(home)
     until_epoch(process, home, 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -254,7 +250,7 @@ def test_power_cut_and_next_attempt(tmp_path: Path, cloud: Cloud) -> None:
     second, _ = attempt(again, cloud, epochs=5, attempt=2)
     assert run_python(second) == 0
     log = (second / "state/train.log").read_text()
-    assert "checkpoint of epoch 5 taken from the share" in log
+    assert "checkpoint of epoch 5 taken from attempt 1" in log
     assert "continuing after epoch 5" in log
     assert bytes(cloud.files[LOGS + "latest.pth"]) == parts
 

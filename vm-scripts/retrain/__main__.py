@@ -1,7 +1,8 @@
 """``python -m retrain <home>``: one attempt of one job, from the zip to the offered model.
 
-However it ends, ``<home>/state/report.json`` says so, except after SIGTERM: then the machine may be
-about to reboot, and the work goes on after it. Exit codes: 0 offered, 2 bad data, 3 training,
+However it ends, ``<home>/state/report.json`` says so, except after SIGTERM (the machine may be
+about to reboot, and the work goes on after it) and when the machine is being taken away: then only
+success counts. Exit codes: 0 offered, 2 bad data, 3 training,
 4 export or verification, 5 out of time, 1 anything else, 143 stopped.
 """
 
@@ -19,6 +20,8 @@ from types import FrameType
 from . import job as jobs
 from .beat import Beat
 from .context import Context
+from .control import Control
+from .eviction import Eviction
 from .failure import OTHER, Failure, Stopped
 from .files import dumps, write_bytes, write_json
 from .job import Job
@@ -77,7 +80,9 @@ def _send_remains(context: Context, job: Job, stage: str, status: str) -> None:
 def run(context: Context, job: Job) -> int:
     """All stages; the report is written whatever happens. Returns the exit code."""
     stage = STAGES[0][0]
+    context.control.refresh()
     context.beat.start()
+    context.eviction.start()
     try:
         for stage, work in STAGES:
             began = time.monotonic()
@@ -97,10 +102,15 @@ def run(context: Context, job: Job) -> int:
         if failure is not error:
             context.log.error("%s", "".join(traceback.format_exception(error)))
         context.log.error("%s: %s", stage, failure.reason)
+        if context.eviction.noticed:
+            # Whatever broke, a machine that is going down may have broken it: no failure is told.
+            write_bytes(context.state / "reason", f"evicted in stage {stage}".encode())
+            return failure.exit_code
         write_report(context, job, failure.status, stage, failure.exit_code, failure.reason)
         _send_remains(context, job, stage, failure.status)
         return failure.exit_code
     finally:
+        context.eviction.stop()
         context.beat.stop()
 
 
@@ -114,12 +124,15 @@ def main(home: Path) -> int:
         job = jobs.load(home / "job.json")
         boot = state / "boot_id"
         boot_id = boot.read_text().strip() if boot.exists() else ""
-        beat = Beat(job, boot_id, log)
+        control = Control(job, log)
+        beat = Beat(job, boot_id, log, control)
     except Failure as failure:
         log.error("%s", failure.reason)
         write_bytes(state / "reason", failure.reason.encode())
         return OTHER
-    context = Context(home, Path(__file__).resolve().parent.parent, log, Net(), beat)
+    scripts = Path(__file__).resolve().parent.parent
+    eviction = Eviction(state, beat, log)
+    context = Context(home, scripts, log, Net(), beat, control, eviction)
     signal.signal(signal.SIGTERM, _stop)
     return run(context, job)
 

@@ -1,5 +1,7 @@
 """The heartbeat: status.json every 60 seconds and at each change of stage, from its own thread.
 
+With each beat it reads what the handler has to say (control.py).
+
 It never stops the job: what goes wrong with it is logged once and tried again at the next beat.
 """
 
@@ -10,17 +12,27 @@ import threading
 import time
 from typing import Any
 
+from .control import Control
 from .files import dumps
 from .job import Job
 from .net import Net, NetFailure
 
 PERIOD_S = 60.0
+EVICTED = "evicted"
 
 
 class Beat:
     """Tells where the job is. ``enter`` and ``progress`` may be called from any thread."""
 
-    def __init__(self, job: Job, boot_id: str, log: logging.Logger, net: Net | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        boot_id: str,
+        log: logging.Logger,
+        control: Control,
+        net: Net | None = None,
+    ) -> None:
+        self._control = control
         self._link = job.link("status")
         self._net = net or Net(tries=2, budget_s=30.0)
         self._log = log
@@ -47,10 +59,15 @@ class Beat:
         self._thread.start()
 
     def enter(self, stage: str) -> None:
-        """A stage begins; beats at once."""
+        """A stage begins; beats at once. A machine that is being taken away says only that."""
         with self._lock:
-            self._state |= {"stage": stage, "since_s": int(time.time())}
+            if self._state["stage"] != EVICTED:
+                self._state |= {"stage": stage, "since_s": int(time.time())}
         self._wake.set()
+
+    def evicted(self) -> None:
+        """The machine is being taken away."""
+        self.enter(EVICTED)
 
     def progress(self, epoch: int, metric: float) -> None:
         """An epoch was finished; told with the next beat."""
@@ -71,6 +88,7 @@ class Beat:
             self._send()
             if ended:
                 return
+            self._control.refresh()
 
     def _send(self) -> None:
         with self._lock:

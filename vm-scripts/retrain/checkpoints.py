@@ -85,9 +85,11 @@ def matches(index: Any, job_id: str) -> bool:
             and index["job_id"] == job_id
             and isinstance(index["epoch"], int)
             and isinstance(index["best"]["metric"], int | float)
+            and isinstance(index["best"]["epoch"], int)
             and known.issuperset(names)
+            and all({"size", "sha256"} <= index[kind].keys() for kind in ("last", "best"))
         )
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError):
         return False
 
 

@@ -1,4 +1,5 @@
-"""What a stage is given besides the job: places, log, network, and the results of stages before."""
+"""What a stage is given besides the job: places, log, network, the results of stages before, and
+what changes while it runs: the times, and whether the machine is being taken away."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from .beat import Beat
+from .control import Control
+from .eviction import Eviction
 from .net import Net
 
 T = TypeVar("T")
@@ -22,6 +25,8 @@ class Context:
     log: logging.Logger
     net: Net
     beat: Beat
+    control: Control
+    eviction: Eviction
     warnings: list[str] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     results: dict[type, object] = field(default_factory=dict)

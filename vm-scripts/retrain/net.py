@@ -162,6 +162,13 @@ class Net:
     def put_file(self, link: Link, data: bytes) -> None:
         """Write a file on a share: create it at its size, then its bytes in pieces of 4 MiB."""
         self.call("PUT", link, {"x-ms-type": "file", "x-ms-content-length": str(len(data))})
+        self.write_file(link, data)
+
+    def write_file(self, link: Link, data: bytes) -> None:
+        """Write over a file that is there, of the same size; at most 4 MiB at once change as one.
+
+        A cut leaves the old content, where ``put_file`` would leave zeros.
+        """
         for first in range(0, len(data), FILE_PIECE):
             piece = data[first : first + FILE_PIECE]
             headers = {

@@ -23,10 +23,10 @@ def run(
     context: Context,
     name: str,
     request: dict[str, Any],
-    until_s: float,
+    until: Callable[[], float],
     watch: Callable[[], None] = lambda: None,
 ) -> dict[str, Any] | None:
-    """Run one step of trainer ``name``; its result, or None when it was killed at ``until_s``.
+    """Run one step of trainer ``name``; its result, or None when it was killed at ``until()``.
 
     ``request`` is the train job (its ``out`` folder is made here); ``watch`` is called several
     times a second. Raises ``Failure`` when the trainer fails or dies.
@@ -53,7 +53,7 @@ def run(
         )
     try:
         while process.poll() is None:
-            if time.time() >= until_s:
+            if time.time() >= until():
                 context.log.warning("the trainer ran past its limit and is killed")
                 return None
             watch()

@@ -46,7 +46,8 @@ def export(context: Context, job: Job) -> Exported:
         "checkpoint": str(checkpoint),
         "out": str(folder),
     }
-    answer = run(context, job.trainer, request, time.time() + LIMIT_S)
+    limit = time.time() + LIMIT_S
+    answer = run(context, job.trainer, request, lambda: limit)
     if answer is None:
         raise Failure(f"the export took longer than {LIMIT_S} seconds", EXPORT)
     model = answer["ir"]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import checkpoints
-from ..checkpoints import Snapshot
 from ..context import Context
 from ..dataset import Dataset, Sample
 from ..failure import TIMEOUT, Failure
-from ..files import read_json, write_bytes, write_json
+from ..files import dumps, read_json, write_bytes, write_json
 from ..job import Job
 from ..net import NetFailure
+from ..restore import link_name, restore
 from ..trainer import run
 from .split import Split
 
 GRACE_S = 120
 UPLOAD_EVERY_S = 5.0
+HURRY_S = 1.0
+INDEX_SIZE = 4096
+"""The index on the share is filled up to this size, so that it can be written over in one call."""
+GONE = frozenset({404, 416})
 
 
 @dataclass(frozen=True)
@@ -39,23 +42,31 @@ class Trained:
 
 
 class _Keeper:
-    """Watches the trainer's ckpt.json: tells the heartbeat, brings checkpoints to the share."""
+    """Watches the trainer's ckpt.json: tells the heartbeat, brings checkpoints to the share. Tells
+    the trainer when more time was given."""
 
     def __init__(
         self, context: Context, job: Job, folder: Path, there: dict[str, Any] | None
     ) -> None:
         self._context, self._job, self._folder = context, job, folder
+        self.until_file = folder / "until.json"
+        self._until_s = 0.0
+        self._tell_until()
         self._there = there
         self._seen = 0
         self._next_upload = 0.0
+        self._hurried = False
         self._failing = False
 
     def watch(self) -> None:
         """Called several times a second while the trainer runs."""
         self._tell()
-        if time.monotonic() >= self._next_upload:
+        self._tell_until()
+        hurry = self._context.eviction.noticed
+        if time.monotonic() >= self._next_upload or (hurry and not self._hurried):
+            self._hurried = hurry
             self.upload()
-            self._next_upload = time.monotonic() + UPLOAD_EVERY_S
+            self._next_upload = time.monotonic() + (HURRY_S if hurry else UPLOAD_EVERY_S)
 
     def finish(self) -> None:
         """Once, when the trainer has ended."""
@@ -72,59 +83,37 @@ class _Keeper:
             index = read_json(self._folder / checkpoints.INDEX)
             self._context.beat.progress(index["epoch"], index["best"]["metric"])
 
+    def _tell_until(self) -> None:
+        until = self._context.control.times.train_until_s
+        if until != self._until_s:
+            write_json(self.until_file, {"train_until_s": until})
+            self._until_s = until
+
     def upload(self) -> None:
-        """Bring the newest complete checkpoint to the share; a failure is only logged."""
+        """Bring the newest complete checkpoint to the share; a failure is only logged.
+
+        A cut at any moment leaves the one before: its files and its index are not touched until
+        the new files are there.
+        """
         snapshot = checkpoints.load(self._folder, self._job.job_id)
         if snapshot is None or (self._there and self._there["epoch"] == snapshot.index["epoch"]):
             return
         writes, index = checkpoints.plan(self._there, snapshot)
         try:
             for name, data in writes:
-                self._context.net.put_file(self._job.link(_link_name(name)), data)
-            self._context.net.put_file(
-                self._job.link("log_ckpt"), json.dumps(index, ensure_ascii=False).encode()
-            )
+                self._context.net.put_file(self._job.link(link_name("log", name)), data)
+            content = dumps(index).ljust(INDEX_SIZE)
+            if self._there is None:
+                self._context.net.put_file(self._job.link("log_ckpt"), content)
+            else:
+                self._context.net.write_file(self._job.link("log_ckpt"), content)
             self._there, self._failing = index, False
         except NetFailure as problem:
             if not self._failing:
                 self._context.warn(f"a checkpoint could not be kept on the share: {problem}")
             self._failing = True
-
-
-def _link_name(file_name: str) -> str:
-    """last.0.pth -> log_last_0"""
-    return "log_" + file_name.removesuffix(".pth").replace(".", "_")
-
-
-def _remote(context: Context, job: Job) -> Snapshot | None:
-    """The complete checkpoint of this job on the share (an earlier attempt's), or None."""
-    try:
-        data = context.net.read(job.link("log_ckpt"))
-        index = json.loads(data) if data else None
-        if index is None or not checkpoints.matches(index, job.job_id):
-            return None
-        parts = [
-            context.net.read(job.link(_link_name(index[kind]["name"]))) for kind in ("last", "best")
-        ]
-    except (NetFailure, ValueError) as problem:
-        context.warn(f"the checkpoint of the former attempt could not be read: {problem}")
-        return None
-    snapshot = Snapshot(index, parts[0] or b"", parts[1] or b"")
-    return snapshot if checkpoints.complete(snapshot) else None
-
-
-def _restore(context: Context, job: Job, folder: Path) -> dict[str, Any] | None:
-    """Put the newest complete checkpoint into ``folder``; returns the index on the share."""
-    remote = _remote(context, job)
-    local = checkpoints.load(folder, job.job_id)
-    if remote and (local is None or local.index["epoch"] < remote.index["epoch"]):
-        write_bytes(folder / remote.index["last"]["name"], remote.last)
-        write_bytes(folder / remote.index["best"]["name"], remote.best)
-        write_json(folder / checkpoints.INDEX, remote.index)
-        context.log.info(
-            "train: checkpoint of epoch %d taken from the share", remote.index["epoch"]
-        )
-    return remote.index if remote else None
+            if problem.status in GONE:
+                self._there = None
 
 
 def _parent(context: Context, job: Job, folder: Path) -> str | None:
@@ -158,7 +147,7 @@ def train(context: Context, job: Job) -> Trained:
     folder.mkdir(parents=True, exist_ok=True)
     parts = context.result(Split)
     write_json(folder / "data.json", {"train": rows(parts.train), "val": rows(parts.select)})
-    keeper = _Keeper(context, job, folder, _restore(context, job, folder))
+    keeper = _Keeper(context, job, folder, restore(context, job, folder))
     request = {
         "v": 1,
         "step": "train",
@@ -171,10 +160,17 @@ def train(context: Context, job: Job) -> Trained:
         "seed": job.seed,
         "data": str(folder / "data.json"),
         "init_checkpoint": _parent(context, job, folder),
-        "train_until_s": job.times.train_until_s,
+        "train_until_s": context.control.times.train_until_s,
+        "until_file": str(keeper.until_file),
         "out": str(folder),
     }
-    answer = run(context, job.trainer, request, job.times.train_until_s + GRACE_S, keeper.watch)
+    answer = run(
+        context,
+        job.trainer,
+        request,
+        lambda: context.control.times.train_until_s + GRACE_S,
+        keeper.watch,
+    )
     keeper.finish()
     snapshot = checkpoints.load(folder, job.job_id)
     if snapshot is None:

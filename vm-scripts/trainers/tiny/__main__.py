@@ -110,12 +110,22 @@ def _keep(job: Job, progress: weights.Progress, is_best: bool) -> None:
     )
 
 
+def _until_now(raw: dict[str, Any]) -> float:
+    """When to stop, as the runner has it now."""
+    if not raw.get("until_file"):
+        return 0.0
+    return float(read_json(Path(raw["until_file"]))["train_until_s"])
+
+
 def train(job: Job) -> dict[str, Any]:
     """Step ``train``: epochs until all are done or the time is up; a checkpoint after each."""
     raw = job.raw
     until = float(raw["train_until_s"])
 
     def in_time() -> bool:
+        nonlocal until
+        if time.time() >= until:
+            until = max(until, _until_now(raw))
         return time.time() < until
 
     rows = read_json(Path(raw["data"]))
