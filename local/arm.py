@@ -36,6 +36,8 @@ class Timing:
     accepted: float = 0.1
     running: float = 0.4
     delete: float = 1.0
+    eviction: float = 6.0
+    """From the notice to the end of a Spot VM: Azure gives 30 s."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Machine(Protocol):
 
     def kill(self) -> None:
         """End it at once, as if the power were cut."""
+
+    def announce_eviction(self, at: float) -> None:
+        """Tell it that it is taken away at a time of the moved clock."""
 
     def power(self) -> str:
         """Return "running" or "stopped"."""
@@ -202,6 +207,17 @@ class Arm(Service):
         """Take the VMs of a group away and leave the rest, as a Spot eviction does."""
         self._cut_power(self._groups[name.lower()])
 
+    def simulate_eviction(self, name: str) -> None:
+        """Evict the VMs of a group as Azure does: with a notice, and `timing.eviction` later.
+
+        Raises KeyError for unknown groups.
+        """
+        with self._lock:
+            group = self._groups[name.lower()]
+            going = list(group.vms.items())
+        for vm_name, vm in going:
+            self._announce(group, vm_name, vm)
+
     def stop(self) -> None:
         """Stop serving and cut the power of all machines."""
         super().stop()
@@ -289,6 +305,10 @@ class Arm(Service):
             return self._deployment(request, rest[1], rest[5], low[6:])
         if low[2:5] == ["providers", "microsoft.compute", "virtualmachines"] and len(low) == 6:
             return self._vm(request, rest[1], rest[5])
+        if low[2:5] == ["providers", "microsoft.compute", "virtualmachines"] and low[6:] == [
+            "simulateeviction"
+        ]:
+            return self._simulate_eviction(request, rest[1], rest[5])
         raise Failed(404, "InvalidResourceType", "The resource type could not be found.")
 
     @staticmethod
@@ -703,19 +723,52 @@ class Arm(Service):
             )
         return operations
 
+    @staticmethod
+    def _find_vm(group: Group, name: str) -> Vm:
+        vm = group.vms.get(name.lower())
+        if vm is None:
+            raise Failed(
+                404,
+                "ResourceNotFound",
+                f"The Resource 'Microsoft.Compute/virtualMachines/{name}' under resource group "
+                f"'{group.name}' was not found. For more details please go to "
+                "https://aka.ms/ARMResourceNotFoundFix",
+            )
+        return vm
+
+    def _simulate_eviction(self, request: Request, group_name: str, name: str) -> Response:
+        self._only(request, "POST")
+        with self._lock:
+            group = self._find(group_name)
+            vm = self._find_vm(group, name)
+            properties = vm.resource["properties"]
+            if properties.get("priority") != "Spot" or properties.get("evictionPolicy") != "Delete":
+                raise Failed(
+                    409,
+                    "OperationNotAllowed",
+                    f"VM '{name}' is not an Azure Spot virtual machine with evictionPolicy Delete.",
+                )
+        self._announce(group, name.lower(), vm)
+        return Response(204)
+
+    def _announce(self, group: Group, name: str, vm: Vm) -> None:
+        vm.machine.announce_eviction(self.clock.now() + self.timing.eviction)
+        timer = threading.Timer(self.timing.eviction, self._take_away, (group, name, vm))
+        timer.daemon = True
+        timer.start()
+
+    def _take_away(self, group: Group, name: str, vm: Vm) -> None:
+        """End an announced VM: its power first, then its name; the rest of the group stays."""
+        vm.machine.kill()
+        with self._lock:
+            if group.vms.get(name) is vm:
+                del group.vms[name]
+
     def _vm(self, request: Request, group_name: str, name: str) -> Response:
         self._only(request, "GET")
         with self._lock:
             group = self._find(group_name)
-            vm = group.vms.get(name.lower())
-            if vm is None:
-                raise Failed(
-                    404,
-                    "ResourceNotFound",
-                    f"The Resource 'Microsoft.Compute/virtualMachines/{name}' under resource group "
-                    f"'{group.name}' was not found. For more details please go to "
-                    "https://aka.ms/ARMResourceNotFoundFix",
-                )
+            vm = self._find_vm(group, name)
             shown = {k: v for k, v in vm.resource.items() if k != "properties"}
             state = "Deleting" if group.deleting else vm.state
             shown["properties"] = {

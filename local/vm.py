@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,24 @@ class Imds(Service):
             "location": spec.location,
             "vmSize": spec.size,
         }
+        self._name = spec.name
+        self._events: list[dict[str, Any]] = []
+
+    def preempt(self, at: float) -> None:
+        """Announce from now on that the VM is taken away at a time of the moved clock."""
+        self._events = [
+            {
+                "EventId": str(uuid.uuid4()),
+                "EventType": "Preempt",
+                "ResourceType": "VirtualMachine",
+                "Resources": [self._name],
+                "EventStatus": "Scheduled",
+                "NotBefore": formatdate(at, usegmt=True),
+                "Description": "",
+                "EventSource": "Platform",
+                "DurationInSeconds": -1,
+            }
+        ]
 
     def handle(self, request: Request) -> Response:
         """Answer as IMDS does: only to requests with `Metadata: true` and a known version."""
@@ -75,7 +94,8 @@ class Imds(Service):
             return Response.json(400, {"error": "Bad request. api-version was not specified"})
         pieces = request.segments()
         if pieces == ["metadata", "scheduledevents"]:
-            return Response.json(200, {"DocumentIncarnation": 1, "Events": []})
+            events = self._events
+            return Response.json(200, {"DocumentIncarnation": 1 + len(events), "Events": events})
         if pieces == ["metadata", "instance", "compute"]:
             return Response.json(200, self._compute)
         if pieces[:3] == ["metadata", "instance", "compute"] and pieces[-1] in self._compute:
@@ -180,6 +200,10 @@ class VirtualMachine:
         if threading.current_thread() is not self._thread:
             self._thread.join(10)
         self._kill_all()
+
+    def announce_eviction(self, at: float) -> None:
+        """Tell the VM by its scheduled events that it is taken away."""
+        self._imds.preempt(at)
 
     def _collect_logs(self) -> None:
         """Add the log files of the work to the console, so that they are searched too."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import urllib.request
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -169,6 +171,68 @@ def test_locks_and_failures(cloud, arm):
     assert inner["error"]["details"][0]["code"] == "AllocationFailed"
     operations = arm.ask("GET", group + DEPLOY + "/operations")[2]["value"]
     assert operations[-1]["properties"]["statusMessage"]["error"] == error
+
+
+def spot(value):
+    machine = machine_of(value)
+    machine |= {"priority": "Spot", "evictionPolicy": "Delete", "billingProfile": {"maxPrice": -1}}
+    return value
+
+
+def test_a_spot_vm_is_evicted(cloud, arm, monkeypatch):
+    """A notice first, then the VM is gone and its group is not."""
+    monkeypatch.setattr(cloud.arm.timing, "eviction", 0.5)
+    group = arm.group("spot")
+    arm.ask("PUT", group + DEPLOY, spot(body()))
+    finish(arm, group, "Succeeded")
+    machine = cloud.arm.vms()[-1].machine
+    path, query = VM.split("?")
+    assert arm.code("POST", group + path.replace("train-vm", "other") + "/simulateEviction") == (
+        404,
+        "ResourceNotFound",
+    )
+    before = cloud.clock.now()
+    status, _, answer = arm.ask("POST", f"{group}{path}/simulateEviction")
+    assert (status, answer) == (204, None)
+    (event,) = scheduled(machine)
+    assert (event["EventType"], event["Resources"]) == ("Preempt", ["train-vm"])
+    assert parsedate_to_datetime(event["NotBefore"]).timestamp() >= int(before)
+    wait_until(
+        lambda: arm.ask("GET", f"{group}{path}?{query}")[0] == 404, what="the VM to be taken away"
+    )
+    assert arm.code("GET", f"{group}{path}") == (404, "ResourceNotFound")
+    assert not machine.processes()
+    assert arm.ask("GET", group)[2]["properties"]["provisioningState"] == "Succeeded"
+    left = [r["name"] for r in arm.ask("GET", group + "/resources")[2]["value"]]
+    assert "train-vm" not in left
+    assert "train-nic" in left
+
+
+def test_only_a_spot_vm_is_evicted(cloud, arm):
+    group = arm.group("regular")
+    arm.ask("PUT", group + DEPLOY, body())
+    finish(arm, group, "Succeeded")
+    evict = group + VM.split("?")[0] + "/simulateEviction"
+    assert arm.code("POST", evict) == (409, "OperationNotAllowed")
+    assert arm.code("GET", evict) == (405, "MethodNotAllowed")
+    assert scheduled(cloud.arm.vms()[-1].machine) == []
+
+
+def test_a_group_that_is_deleted_before_its_vm_is_evicted(cloud, arm, monkeypatch):
+    monkeypatch.setattr(cloud.arm.timing, "eviction", 1.5)
+    group = arm.group("both")
+    arm.ask("PUT", group + DEPLOY, spot(body()))
+    finish(arm, group, "Succeeded")
+    cloud.arm.simulate_eviction("both")
+    arm.ask("DELETE", group)
+    wait_until(lambda: arm.ask("GET", group)[0] == 404, what="the group to be gone")
+
+
+def scheduled(machine):
+    url = machine._imds.url + "/metadata/scheduledevents?api-version=2020-07-01"
+    request = urllib.request.Request(url, headers={"Metadata": "true"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.loads(answer.read())["Events"]
 
 
 def machine_of(value):
