@@ -9,7 +9,7 @@
 #define CLOCK_SKEW_S 900    /* grants begin this much before the start */
 #define GRANT_MARGIN_S 3600 /* and end this much after the hard stop */
 #define LINK_MAX 2048
-#define FORMER_MAX 3 /* former attempts whose checkpoints may be read: more would be links that nobody follows */
+#define FORMER_MAX 3 /* former machines whose checkpoints may be read: more would be links that nobody follows */
 
 /* What a machine may touch: one row per file. Where `when` is not ALWAYS the row applies only to some jobs. */
 enum when { ALWAYS, WITH_PARENT, WITH_BASELINE };
@@ -49,15 +49,22 @@ static const struct {
     {"bell", BELL, "", "a", ALWAYS},
 };
 
-/* Each attempt keeps its checkpoints under names of its own: a machine never writes over what the one after it may need. */
-static void place_checkpoint(const struct record *rec, int32_t attempt, const char *file, struct grant *g)
+/* The machine that comes after an eviction goes on with what the one before it kept. Attempts that were refused, or whose machine did not
+ * come up, have kept nothing and do not count. */
+static int32_t run_of(const struct record *rec)
+{
+    return rec->state.evictions + 1;
+}
+
+/* Each run keeps its checkpoints under names of its own: a machine never writes over what the one after it may need. */
+static void place_checkpoint(const struct record *rec, int32_t run, const char *file, struct grant *g)
 {
     g->service = STORAGE_FILE;
     g->container = SHARE_LOGS;
-    if (attempt <= 1)
+    if (run == 1)
         snprintf(g->path, sizeof g->path, "%s/%s", rec->request.job_name, file);
     else
-        snprintf(g->path, sizeof g->path, "%s/attempt-%d.%s", rec->request.job_name, attempt, file);
+        snprintf(g->path, sizeof g->path, "%s/run-%d.%s", rec->request.job_name, run, file);
 }
 
 static void place(const struct record *rec, enum where where, const char *file, struct grant *g)
@@ -86,7 +93,7 @@ static void place(const struct record *rec, enum where where, const char *file, 
         controller_out(rec, file, g->path);
         break;
     case CHECKPOINT:
-        place_checkpoint(rec, rec->state.attempt, file, g);
+        place_checkpoint(rec, run_of(rec), file, g);
         break;
     case LOG:
     case PARENT_LOG:
@@ -106,7 +113,7 @@ static void place(const struct record *rec, enum where where, const char *file, 
     }
 }
 
-/* The checkpoints of the attempt that came `ago` attempts before this one: "former_1_ckpt" for "log_ckpt" of the last one. */
+/* The checkpoints of the run that came `ago` runs before this one: "former_1_ckpt" is the last one's "log_ckpt". */
 static size_t former_grants(const struct record *rec, int32_t ago, struct grant *grants)
 {
     size_t count = 0;
@@ -117,7 +124,7 @@ static size_t former_grants(const struct record *rec, int32_t ago, struct grant 
         struct grant *g = &grants[count++];
         *g = (struct grant){.permissions = "r"};
         snprintf(g->name, sizeof g->name, "former_%d_%s", ago, GRANTS[i].name + strlen("log_"));
-        place_checkpoint(rec, rec->state.attempt - ago, GRANTS[i].file, g);
+        place_checkpoint(rec, run_of(rec) - ago, GRANTS[i].file, g);
     }
     return count;
 }
@@ -134,7 +141,7 @@ size_t bootstrap_grants(const struct record *rec, struct grant grants[GRANTS_MAX
         str_copy(g->name, sizeof g->name, GRANTS[i].name);
         place(rec, GRANTS[i].where, GRANTS[i].file, g);
     }
-    for (int32_t ago = 1; ago <= FORMER_MAX && ago < rec->state.attempt; ago++)
+    for (int32_t ago = 1; ago <= FORMER_MAX && ago < run_of(rec); ago++)
         count += former_grants(rec, ago, grants + count);
     return count;
 }

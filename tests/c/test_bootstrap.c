@@ -82,22 +82,24 @@ static void test_links(void **state)
     assert_int_equal(bootstrap_grants(&rec, grants), all - 3); /* nothing of other jobs without need */
 }
 
-/* A later attempt reads what the former ones kept, newest first, and writes under names of its own. */
-static void test_links_of_later_attempts(void **state)
+/* After an eviction the next machine reads what the former ones kept, newest first, and writes under names of its own. */
+static void test_links_after_an_eviction(void **state)
 {
     (void)state;
     AUTO_RECORD rec = {0};
     struct grant grants[GRANTS_MAX];
     sample_record(&rec);
     size_t all = bootstrap_grants(&rec, grants);
-    rec.state.attempt = 2;
+    rec.state.attempt = 4; /* of which some were refused */
+    assert_int_equal(bootstrap_grants(&rec, grants), all);
+    rec.state.evictions = 1;
     assert_int_equal(links_same(&rec, "links.2.txt"), all + 5);
-    rec.state.attempt = 9;
+    rec.state.evictions = 8;
     assert_int_equal(bootstrap_grants(&rec, grants), all + 15); /* of the last three, however many there were */
     assert_string_equal(grants[all].name, "former_1_ckpt");
-    assert_string_equal(grants[all].path, "Screws-0412/attempt-8.ckpt.json");
+    assert_string_equal(grants[all].path, "Screws-0412/run-8.ckpt.json");
     assert_string_equal(grants[all + 14].name, "former_3_best_1");
-    assert_string_equal(grants[all + 14].path, "Screws-0412/attempt-6.best.1.pth");
+    assert_string_equal(grants[all + 14].path, "Screws-0412/run-6.best.1.pth");
     for (size_t i = all; i < all + 15; i++)
         assert_string_equal(grants[i].permissions, "r");
 }
@@ -141,6 +143,7 @@ static void test_the_longest_names_fit(void **state)
     for (int i = 0; i < CLASSES_MAX; i++)
         fill(rec.request.classes[i], 64 * 3 + 1, "\xE3\x83\x8D");
     rec.state.attempt = 99;
+    rec.state.evictions = 98;
     assert_ok(bootstrap_custom_data(&c, &rec, &data, &err), err);
     print_message("customData: %zu of %d bytes\n", data.len, CUSTOM_DATA_MAX);
 }
@@ -188,7 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_custom_data, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_links_of_later_attempts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_links_after_an_eviction, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_longest_names_fit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links_end_with_the_job, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deployment_body, set_up, tear_down),

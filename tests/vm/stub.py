@@ -201,8 +201,9 @@ CHECKPOINT = {
 
 
 def kept(attempt: int) -> str:
-    """What the names of an attempt's checkpoints on the share begin with."""
-    return "" if attempt == 1 else f"attempt-{attempt}."
+    """What the names of checkpoints on the share begin with, when each attempt but the last was
+    evicted."""
+    return "" if attempt == 1 else f"run-{attempt}."
 
 
 def job_document(cloud: Cloud, zip_path: Path, **changes: Any) -> dict[str, Any]:

@@ -199,18 +199,22 @@ def test_the_disk_is_newer_than_the_share(third: Bench) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("ckpt.json", bytes(4096), "of attempt 2 could not be read"),
-        ("ckpt.json", b'{"v":1,"job_id":"job-a","epoch":9}', "of attempt 2 is not one of this job"),
-        ("ckpt.json", b"[" * 200_000, "of attempt 2 could not be read"),
-        ("last.0.pth", b"last 5", "of attempt 2 (epoch 4) is not whole and is skipped"),
-        ("best.0.pth", b"", "of attempt 2 (epoch 4) is not whole and is skipped"),
-        ("best.0.pth", None, "of attempt 2 (epoch 4) is not whole and is skipped"),
+        ("ckpt.json", bytes(4096), "of the machine before could not be read"),
+        (
+            "ckpt.json",
+            b'{"v":1,"job_id":"job-a","epoch":9}',
+            "of the machine before is not one of this job",
+        ),
+        ("ckpt.json", b"[" * 200_000, "of the machine before could not be read"),
+        ("last.0.pth", b"last 5", "of the machine before (epoch 4) is not whole and is skipped"),
+        ("best.0.pth", b"", "of the machine before (epoch 4) is not whole and is skipped"),
+        ("best.0.pth", None, "of the machine before (epoch 4) is not whole and is skipped"),
     ],
 )
 def test_one_that_is_damaged_is_skipped(
     third: Bench, name: str, content: bytes | None, words: str
 ) -> None:
-    path = LOGS + "attempt-2." + name
+    path = LOGS + "run-2." + name
     if content is None:
         del third.cloud.files[path]
     else:
@@ -232,10 +236,10 @@ def test_one_on_the_disk_that_is_damaged_is_skipped(third: Bench) -> None:
 
 
 def test_one_that_cannot_be_read_is_skipped(third: Bench) -> None:
-    third.cloud.refuse = lambda call: 403 if call.path.endswith("attempt-2.last.0.pth") else None
+    third.cloud.refuse = lambda call: 403 if call.path.endswith("run-2.last.0.pth") else None
     third.restore()
     assert third.has() == (2, b"last 2", b"best 2")
-    assert "of attempt 2 could not be read" in third.context.warnings[0]
+    assert "of the machine before could not be read" in third.context.warnings[0]
 
 
 def test_nothing_was_kept(tmp_path: Path, cloud: Cloud) -> None:

@@ -250,7 +250,7 @@ def test_power_cut_and_next_attempt(tmp_path: Path, cloud: Cloud) -> None:
     second, _ = attempt(again, cloud, epochs=5, attempt=2)
     assert run_python(second) == 0
     log = (second / "state/train.log").read_text()
-    assert "checkpoint of epoch 5 taken from attempt 1" in log
+    assert "checkpoint of epoch 5 taken from the machine before" in log
     assert "continuing after epoch 5" in log
     assert bytes(cloud.files[LOGS + "latest.pth"]) == parts
 

@@ -1,7 +1,7 @@
 """Which checkpoint an attempt goes on from: the newest that is whole, wherever it was kept.
 
-On this disk (after a reboot), on the share under this attempt's names, or on the share under those
-of former attempts, whose machines were taken away.
+On this disk (after a reboot), on the share under this run's names, or on the share under those of
+former runs, whose machines were taken away.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def _share(context: Context, job: Job, prefix: str, words: str) -> Place:
 
 
 def _formers(context: Context, job: Job) -> list[Place]:
-    """The places of former attempts that may be read, the last attempt first."""
+    """The places of former runs that may be read, the last run first."""
     return [
-        _share(context, job, f"former_{ago}", f"attempt {job.attempt - ago}")
+        _share(context, job, f"former_{ago}", "the machine before" + (f" ({ago} ago)" * (ago > 1)))
         for ago in range(1, FORMER_MAX + 1)
         if link_name(f"former_{ago}", checkpoints.INDEX) in job.links
     ]
@@ -95,7 +95,7 @@ def _snapshot(context: Context, place: Place, index: dict[str, Any]) -> Snapshot
 def restore(context: Context, job: Job, folder: Path) -> dict[str, Any] | None:
     """Put the newest whole checkpoint into ``folder``, last and best.
 
-    Returns the index that this attempt has on the share, None when nothing whole is there.
+    Returns the index that this run has on the share, None when nothing whole is there.
     """
     disk, own = _disk(folder), _share(context, job, "log", "the share")
     found = [
