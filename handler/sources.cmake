@@ -59,6 +59,7 @@ set(HANDLER_SOURCES
   handler/controller/tell.c
   handler/controller/template.c
   handler/controller/traces.c
+  handler/controller/trained.c
   handler/controller/world.c
   handler/functions/app.c
   handler/functions/delete_resources.c
@@ -66,6 +67,7 @@ set(HANDLER_SOURCES
   handler/functions/intake.c
   handler/functions/job_watch.c
   handler/functions/js_queue_items.c
+  handler/functions/orders.c
   handler/functions/poison.c
   handler/server/invocation.c
   handler/server/server.c

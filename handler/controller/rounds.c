@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "controller/ledger.h"
 #include "controller/traces.h"
+#include "controller/trained.h"
 
 #define SMALL_MAX (256 * 1024)
 
@@ -40,6 +41,14 @@ static void look_zip(void *ctx)
     r->zip_seen = files_head(&r->c->storage, SHARE_TRAIN, r->m->request.zip, &r->zip, NULL) == OK;
 }
 
+static void look_trained(void *ctx)
+{
+    const struct rounds *r = ctx;
+    struct trained before;
+
+    (void)!trained_find(&r->c->storage, &r->m->request, &before, NULL);
+}
+
 static void look_slots(void *ctx)
 {
     const struct rounds *r = ctx;
@@ -59,6 +68,8 @@ void rounds_look(struct rounds *r, const struct message *m)
     if (m->faults == 0) {
         ahead_ask(&r->box, look_zip, r);
         ahead_ask(&r->box, look_slots, r);
+        if (!m->request.force)
+            ahead_ask(&r->box, look_trained, r);
     }
     ahead_wait(&r->box);
 }

@@ -1,11 +1,13 @@
 #include "controller/world.h"
 
 #include "base/log.h"
+#include "controller/control.h"
 #include "controller/ledger.h"
 #include "controller/machine.h"
 #include "controller/publish.h"
 #include "controller/tell.h"
 #include "controller/traces.h"
+#include "controller/trained.h"
 #include "http/ahead.h"
 
 #define PAUSE_MS 20 /* doubled with each conflict */
@@ -102,9 +104,24 @@ static void free_slot(const struct errand *e, const struct record *rec, struct j
         log_line(LOG_WARN, "%s", err.msg);
 }
 
+static void tell_machine(const struct errand *e, const struct record *rec, struct job_seen *seen)
+{
+    struct err err = {0};
+
+    if (control_write(e, rec, &err) == OK)
+        seen->control = YES;
+    else
+        log_line(LOG_WARN, "%s", err.msg);
+}
+
 static void forget(const struct errand *e, const struct record *rec)
 {
     struct err err = {0};
+
+    if (rec->state.outcome == OUTCOME_SUCCEEDED && trained_keep(&e->c->storage, rec, &err) != OK) {
+        log_line(LOG_WARN, "%s", err.msg); /* the marker stays: job-watch comes again */
+        return;
+    }
 
     if (rec->state.untold != 0)
         log_line(LOG_WARN, "notices %x could not be delivered within a day and were given up", rec->state.untold);
@@ -122,6 +139,8 @@ static void world_act(void *ctx, struct record *rec, uint32_t act, struct job_se
         take_slot(e, rec, seen);
     if (act & ACT_CREATE)
         machine_create(e, rec, seen);
+    if (act & ACT_CONTROL)
+        tell_machine(e, rec, seen);
     if (act & ACT_FENCE)
         machine_fence(e, rec);
     if (act & ACT_DELETE)

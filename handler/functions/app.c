@@ -26,6 +26,19 @@ enum err_code app_drive(const struct app *app, const struct invocation *inv, con
     return drive_one(app, inv, job_id, NULL, false, err);
 }
 
+enum err_code app_order(const struct app *app, const struct invocation *inv, const char *job_id, enum job_order order, int64_t extend_s,
+                        struct err *err)
+{
+    struct errand e = {.c = app->controller, .until_s = inv->deadline_s};
+    struct job_world world = world_of(&e);
+
+    world.order = order;
+    world.extend_s = extend_s;
+    log_scope(inv->id, job_id);
+    http_scope(inv->deadline_ms);
+    return drive(&world, job_id, err);
+}
+
 enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, bool slot_ahead, struct err *err)
 {
     return drive_one(app, inv, rec->job_id, rec, slot_ahead, err);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "controller/ledger.h"
+#include "controller/trained.h"
 
 #define CREATE_WAIT_S 3600    /* for ARM to answer at all */
 #define CAPACITY_WAIT_S 86400 /* for a machine that Azure can give */
@@ -98,6 +99,19 @@ static enum err_code look_line(const struct storage *s, struct message *m, int64
     return code;
 }
 
+/* The same data again costs the same again: people are asked whether they mean it. */
+static enum err_code look_trained(const struct storage *s, struct message *m, struct err *err)
+{
+    struct trained before;
+    struct file_info zip;
+    enum err_code code = trained_find(s, &m->request, &before, err);
+
+    if (code == OK && files_head(s, SHARE_TRAIN, m->request.zip, &zip, NULL) == OK && str_is(zip.etag, before.zip_etag) &&
+        zip.size == before.zip_size)
+        message_fault_again(m, before.job_name, before.succeeded_s);
+    return code == ERR_ABSENT ? OK : code;
+}
+
 enum err_code intake_look(const struct app *app, struct message *m, struct intake *found, struct err *err)
 {
     const struct storage *s = &app->controller->storage;
@@ -119,6 +133,8 @@ enum err_code intake_look(const struct app *app, struct message *m, struct intak
         code = look_parent(s, m, parent, found->parent_name, err);
     if (code == OK)
         code = look_line(s, m, &found->baseline, err);
+    if (code == OK && m->faults == 0 && !m->request.force)
+        code = look_trained(s, m, err);
     return code;
 }
 

@@ -1,6 +1,5 @@
 /* js-queue-items: a message becomes a job, an answer, or a refusal that a person can act on. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -9,9 +8,9 @@
 #include "controller/tell.h"
 #include "functions/functions.h"
 #include "functions/intake.h"
+#include "functions/orders.h"
 #include "job/notice.h"
 
-#define STATUS_MAX 16000
 #define PROPOSALS 8 /* after so many used ids the next one is proposed unseen */
 
 /* What is saved needs no second delivery: when this look fails, job-watch goes on with it. */
@@ -153,52 +152,6 @@ static enum err_code train(const struct app *app, struct invocation *inv, struct
     return err->code;
 }
 
-static enum err_code status_of_all(const struct app *app, struct str *text, struct err *err)
-{
-    struct live_job *live = NULL;
-    size_t count = 0;
-    const struct storage *s = &app->controller->storage;
-    enum err_code code = ledger_live(s, &live, &count, err);
-
-    for (size_t i = 0; code == OK && i < count; i++) {
-        AUTO_RECORD rec = {0};
-        if (ledger_load(s, live[i].job_id, &rec, NULL) != OK)
-            continue;
-        notice_status(&rec, controller_now_s(app->controller), text);
-        str_add(text, "\n");
-    }
-    if (code == OK && text->len == 0)
-        str_add(text, "Nothing is running, and nothing waits.\n");
-    free(live);
-    return code;
-}
-
-static enum err_code status(const struct app *app, const struct message *m, struct str *said, struct err *err)
-{
-    AUTO_STR text = STR_MAX(STATUS_MAX);
-    AUTO_RECORD rec = {0};
-    enum err_code code;
-
-    if (m->target_job_id[0] == '\0')
-        code = status_of_all(app, &text, err);
-    else {
-        code = ledger_load(&app->controller->storage, m->target_job_id, &rec, err);
-        if (code == OK)
-            notice_status(&rec, controller_now_s(app->controller), &text);
-        if (code == ERR_ABSENT) {
-            str_addf(&text, "There is no job `%s`.", m->target_job_id);
-            code = OK;
-        }
-    }
-    if (code != OK)
-        return code;
-    const char *words = str_c(&text) != NULL ? str_c(&text) : "Too many jobs for one answer: ask for one by its job_id.";
-    tell_once(app->controller, words);
-    tell_status_file(app->controller, words);
-    str_add(said, "status was told");
-    return OK;
-}
-
 /* A file whose name has full-width characters wins over fields typed with a Japanese keyboard. */
 static enum err_code prefer_literal(const struct app *app, const struct invocation *inv, struct message *m, struct err *err)
 {
@@ -215,6 +168,14 @@ static enum err_code prefer_literal(const struct app *app, const struct invocati
     return message_read(again.p, again.len, inv->message_id, &app->defaults, m, err);
 }
 
+static enum err_code retry(const struct app *app, struct invocation *inv, struct message *m, struct str *said, struct err *err)
+{
+    bool done = false;
+    enum err_code code = orders_retry(app, inv, m, &done, said, err);
+
+    return code != OK || done ? code : train(app, inv, m, said, err);
+}
+
 static enum err_code take(const struct app *app, struct invocation *inv, struct str *said, struct err *err)
 {
     __attribute__((cleanup(message_done))) struct message m = {0};
@@ -227,10 +188,21 @@ static enum err_code take(const struct app *app, struct invocation *inv, struct 
         code = prefer_literal(app, inv, &m, err);
     if (code != OK)
         return code;
-    log_scope(NULL, m.request.job_id);
+    log_scope(NULL, m.action == ACTION_TRAIN ? m.request.job_id : m.target_job_id);
     if (m.action == ACTION_TRAIN)
         return train(app, inv, &m, said, err);
-    return m.faults > 0 ? refuse(app, inv, &m, said, err) : status(app, &m, said, err);
+    if (m.faults > 0)
+        return refuse(app, inv, &m, said, err);
+    switch (m.action) {
+    case ACTION_CANCEL:
+        return orders_cancel(app, inv, &m, said, err);
+    case ACTION_EXTEND:
+        return orders_extend(app, inv, &m, said, err);
+    case ACTION_RETRY:
+        return retry(app, inv, &m, said, err);
+    default:
+        return orders_status(app, &m, said, err);
+    }
 }
 
 enum err_code js_queue_items(void *ctx, struct invocation *inv, struct str *said, struct err *err)

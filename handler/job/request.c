@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crypto.h"
+
 const char *task_name(enum task t)
 {
     static const char *const name[] = {"", "classification", "detection", "instance_segmentation"};
@@ -222,6 +224,20 @@ enum err_code request_read(const struct json *object, struct request *r, struct 
     if (code != OK)
         request_done(r);
     return code;
+}
+
+void request_digest(const struct request *r, char hex[65])
+{
+    struct request bare = *r; /* borrows the classes */
+    AUTO_STR text = STR_MAX(128 * 1024);
+
+    bare.job_id[0] = bare.job_name[0] = bare.requested_by[0] = bare.note[0] = '\0';
+    bare.job_id_given = bare.force = false;
+    json_open(&text, NULL, '{');
+    request_write(&text, "request", &bare);
+    json_close(&text, '}');
+    if (!sha256_of(text.p, text.len, hex))
+        str_copy(hex, 65, "none");
 }
 
 bool request_same(const struct request *a, const struct request *b)

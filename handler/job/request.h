@@ -70,5 +70,6 @@ bool request_copy(struct request *to, const struct request *from); /* false with
 void request_write(struct str *to, const char *name, const struct request *r);
 enum err_code request_read(const struct json *object, struct request *r, struct err *err) MUST_CHECK;
 /* Same content: everything that changes what is trained and on what (not the job_id, not force, not who asks or the note). */
+void request_digest(const struct request *r, char hex[65]); /* sha256 over the same; equal for requests that are the same */
 bool request_same(const struct request *a, const struct request *b);
 #endif
