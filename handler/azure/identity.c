@@ -234,6 +234,23 @@ static bool renew(void *ctx, const struct http_request *req)
     return true;
 }
 
+enum err_code identity_check(struct identity *id, struct err *err)
+{
+    const struct clock *clock = id->http->clock;
+    (void)pthread_mutex_lock(&id->lock);
+    enum err_code code = ensure_token(id, clock_now_s(clock), clock_mono_ms(clock) + SIGN_IN_MS, err);
+    (void)pthread_mutex_unlock(&id->lock);
+    return code;
+}
+
+enum err_code identity_last(struct identity *id, struct err *err)
+{
+    (void)pthread_mutex_lock(&id->lock);
+    *err = id->last;
+    (void)pthread_mutex_unlock(&id->lock);
+    return err->code;
+}
+
 struct http_authorizer identity_authorizer(struct identity *id)
 {
     return (struct http_authorizer){.authorize = authorize, .renew = renew, .ctx = id};

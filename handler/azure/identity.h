@@ -17,6 +17,10 @@ enum err_code identity_open(const struct identity_settings *settings, const stru
                             struct err *err) MUST_CHECK; /* copies settings */
 void identity_close(struct identity *id);
 struct http_authorizer identity_authorizer(struct identity *id);
+/* Makes sure of a living token: asks for one only when there is none. */
+enum err_code identity_check(struct identity *id, struct err *err) MUST_CHECK;
+/* How the last sign-in ended, without asking: OK also before the first one. */
+enum err_code identity_last(struct identity *id, struct err *err);
 /* err->remote of a refused sign-in is "sign_in"; msg is e.g. "cannot sign in as app <client_id>: AADSTS7000215: Invalid client secret
  * provided." (the description up to its first line end). */
 #endif

@@ -14,8 +14,9 @@
 struct controller {
     struct storage storage;
     struct arm arm;       /* through controller_arm only */
-    pthread_mutex_t lock; /* over what is found out once (subscription, storage_made) and swept_s */
+    pthread_mutex_t lock; /* over what is found out once (subscription, storage_made), sign_in_told and swept_s */
     bool storage_made;
+    bool sign_in_told;            /* people know that the app cannot sign in */
     int64_t swept_s;              /* when leftovers were looked for last */
     char suspect[16][JOB_ID_MAX]; /* slot holders without a record at the last sweep; read and written by the one that sweeps */
     const struct http *http;

@@ -113,13 +113,41 @@ void tell_due(const struct errand *e, struct record *rec, struct job_seen *seen)
     }
 }
 
-void tell_once(const struct controller *c, const char *text)
+bool tell_once(const struct controller *c, const char *text)
 {
     struct err err = {0};
+    bool told = !has_slack(c) || post_slack(c, text, &err) == OK;
 
-    if (has_slack(c) && post_slack(c, text, &err) != OK)
+    if (!told)
         log_line(LOG_WARN, "Slack: %s", err.msg);
     log_line(LOG_INFO, "%s", text);
+    return told;
+}
+
+static bool set_sign_in_told(struct controller *c, bool told)
+{
+    pthread_mutex_lock(&c->lock);
+    bool before = c->sign_in_told;
+    c->sign_in_told = told;
+    pthread_mutex_unlock(&c->lock);
+    return before;
+}
+
+void tell_sign_in(struct controller *c)
+{
+    struct err err = {0};
+    AUTO_STR text = STR_MAX(NOTICE_MAX);
+
+    if (identity_last(c->arm.identity, &err) == OK) {
+        if (set_sign_in_told(c, false))
+            log_line(LOG_INFO, "the app can sign in to Azure again");
+        return;
+    }
+    if (!str_is(err.remote, "sign_in") || set_sign_in_told(c, true))
+        return; /* no answer is no refusal: that passes, and the log has it */
+    notice_sign_in(err.msg, &text);
+    if (!tell_once(c, str_c(&text)))
+        set_sign_in_told(c, false);
 }
 
 bool tell_lost(const struct controller *c, const char *zip, const char *text)

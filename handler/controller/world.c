@@ -1,5 +1,7 @@
 #include "controller/world.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "controller/control.h"
 #include "controller/ledger.h"
@@ -10,6 +12,7 @@
 #include "controller/trained.h"
 #include "http/ahead.h"
 
+#define NO_SIGN_IN "the app is not let in to Azure"
 #define PAUSE_MS 20 /* doubled with each conflict */
 
 static int64_t world_now_s(void *ctx)
@@ -76,12 +79,31 @@ static void world_look(void *ctx, struct record *rec, uint32_t look, struct job_
         traces_look_result(e, rec, seen);
 }
 
+/* A job that could not order its machine anyway waits in the queue, where no time runs. */
+static bool can_sign_in(const struct errand *e, struct record *rec)
+{
+    struct err err = {0};
+
+    if (str_starts(rec->trouble, NO_SIGN_IN))
+        rec->trouble[0] = '\0'; /* of the last look */
+    if (identity_check(e->c->arm.identity, &err) == OK)
+        return true;
+    log_line(LOG_ERROR, "%s", err.msg);
+    snprintf(rec->trouble, sizeof rec->trouble, NO_SIGN_IN ": %.440s", err.msg);
+    return false;
+}
+
 /* The line's current model becomes the baseline; known before the machine is ordered, because its customData names it. A job that is not
  * saved yet was made from the line a moment ago. */
 static void take_slot(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
     struct err err = {0};
     AUTO_LINE line = {.version = rec->baseline};
+
+    if (!can_sign_in(e, rec)) {
+        seen->slot = NO;
+        return;
+    }
     enum err_code code = *rec->etag != '\0' ? ledger_line(&e->c->storage, rec->request.line, &line, &err) : OK;
 
     if (code == OK)

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "controller/tell.h"
 #include "controller/world.h"
 #include "functions/functions.h"
 
@@ -12,6 +13,7 @@ static enum err_code drive_one(const struct app *app, const struct invocation *i
     log_scope(inv->id, job_id);
     http_scope(inv->deadline_ms);
     enum err_code code = rec != NULL ? drive_new(&world, rec, err) : drive(&world, job_id, err);
+    tell_sign_in(app->controller);
     if (rec != NULL && rec->etag[0] == '\0')
         return code;
     if (code == ERR_CONFLICT) { /* others are looking at it right now, with eyes as fresh as ours */

@@ -8,6 +8,7 @@
 #include "controller/ledger.h"
 #include "controller/tell.h"
 #include "functions/functions.h"
+#include "functions/intake.h"
 #include "job/decode.h"
 #include "job/lost.h"
 #include "job/notice.h"
@@ -109,7 +110,7 @@ static enum err_code find_named(const struct app *app, struct message *m, struct
     }
     if (code != OK)
         return code;
-    *saved = request_same(&rec.request, &m->request);
+    *saved = intake_same_content(app, m, &rec);
     if (*saved) {
         str_add(known, "Its job is known. ");
         notice_status(&rec, controller_now_s(app->controller), known);

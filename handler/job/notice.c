@@ -49,6 +49,8 @@ static void add_accepted(const struct record *rec, struct str *to)
         str_addf(to, " It is number %lld in the queue.", (long long)rec->place);
     else if (rec->zip_note[0] != '\0')
         str_addf(to, " It waits for its data (%s).", rec->zip_note);
+    else if (rec->trouble[0] != '\0')
+        str_addf(to, " It waits: %s", rec->trouble);
 }
 
 /* Why an attempt ended without a model: one sentence, and what the machine itself says. */
@@ -222,6 +224,8 @@ void notice_status(const struct record *rec, int64_t now_s, struct str *to)
         str_addf(to, " (for attempt %d)", s->attempt + 1);
     if (s->machine == MACHINE_QUEUED && rec->zip_note[0] != '\0')
         str_addf(to, " (%s)", rec->zip_note);
+    else if (s->machine == MACHINE_QUEUED && rec->place == 0 && rec->trouble[0] != '\0')
+        str_addf(to, " (%s)", rec->trouble);
     str_add(to, " for ");
     add_duration(to, now_s - s->machine_since_s);
     if (s->outcome == OUTCOME_NONE && s->deadline_s > 0) {
@@ -236,6 +240,15 @@ void notice_repeated(const struct record *rec, int64_t now_s, struct str *to)
 {
     str_add(to, "This job was sent before with the same data; no new run was started. ");
     notice_status(rec, now_s, to);
+}
+
+void notice_sign_in(const char *why, struct str *to)
+{
+    str_addf(
+        to,
+        "The app %s\nCheck AZURE_SP_APP_ID, AZURE_SP_PASSWORD and AZURE_SP_TENANT. Until then machines can be neither made nor deleted, ",
+        why);
+    str_add(to, "and those that run cost money. No message is lost: jobs wait, and go on by themselves.");
 }
 
 void notice_faults(const struct message *m, struct str *to)

@@ -12,6 +12,8 @@ void notice_text(const struct record *rec, enum job_notice notice, struct str *t
 void notice_status(const struct record *rec, int64_t now_s, struct str *to);
 /* The same data under the same job_id again: no new run. */
 void notice_repeated(const struct record *rec, int64_t now_s, struct str *to);
+/* Azure does not let the app in: why, in Azure's words. */
+void notice_sign_in(const char *why, struct str *to);
 /* The faults of a refused message, one a line. */
 void notice_faults(const struct message *m, struct str *to);
 #endif

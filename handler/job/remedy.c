@@ -45,7 +45,7 @@ static const struct row ROWS[] = {
     {"OSProvisioningTimedOut", NULL, REMEDY_BOOT, ""},
     {"AuthorizationFailed", NULL, REMEDY_NO, ROLE},
     {"LinkedAuthorizationFailed", NULL, REMEDY_NO, ROLE},
-    {"sign_in", NULL, REMEDY_NO, "The app cannot sign in to Azure: check AZURE_SP_APP_ID, AZURE_SP_PASSWORD and AZURE_SP_TENANT."},
+    {"sign_in", NULL, REMEDY_WAIT, "The app cannot sign in to Azure: check AZURE_SP_APP_ID, AZURE_SP_PASSWORD and AZURE_SP_TENANT."},
     {"MissingSubscriptionRegistration", NULL, REMEDY_NO, "Register the resource provider that the message names in the subscription."},
     {"RequestDisallowedByPolicy", NULL, REMEDY_NO, "A policy of the subscription forbids it."},
     {"ReadOnlyDisabledSubscription", NULL, REMEDY_NO, "The subscription is disabled (unpaid or expired)."},

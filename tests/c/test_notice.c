@@ -52,7 +52,18 @@ static void test_notices(void **state)
     title(&all, "accepted, second in the queue");
     notice_text(&rec, NOTICE_ACCEPTED, &all);
     rec.remark[0] = '\0';
+    rec.place = 0;
+    str_copy(rec.trouble, sizeof rec.trouble,
+             "the app is not let in to Azure: cannot sign in as app 1-2: AADSTS7000222: The provided client secret keys are expired.");
+    title(&all, "accepted, and nobody signs in");
+    notice_text(&rec, NOTICE_ACCEPTED, &all);
     title(&all, "status of it");
+    notice_status(&rec, rec.state.machine_since_s + 90, &all);
+    title(&all, "told once");
+    notice_sign_in("cannot sign in as app 1-2: AADSTS7000222: The provided client secret keys are expired.", &all);
+    rec.trouble[0] = '\0';
+    rec.place = 2;
+    title(&all, "status of the second in the queue");
     notice_status(&rec, rec.state.machine_since_s + 90, &all);
     rec.place = 0;
     rec.state.machine = MACHINE_RUNNING;

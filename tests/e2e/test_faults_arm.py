@@ -332,33 +332,74 @@ def test_401_brings_one_new_token(make_cloud, zip_bytes):
     assert len(refused) == 1
 
 
-@pytest.mark.parametrize("status", [400, 401])
-def test_nobody_signs_in(make_cloud, zip_bytes, status):
-    """The secret has expired: told in words; what there is is deleted when it is renewed."""
-    cloud = make_cloud()
-    answer = {
-        "error": "invalid_client",
-        "error_description": "AADSTS7000222: The provided client secret keys are expired.\r\nTrace",
-    }
-    refusal = cloud.faults.add(
+EXPIRED = {
+    "error": "invalid_client",
+    "error_description": "AADSTS7000222: The provided client secret keys are expired.\r\nTrace",
+}
+
+
+def shut(cloud: LocalCloud, status: int = 401) -> Fault:
+    """Nobody signs in any more; tokens that were given out end."""
+    cloud.identity.revoke()
+    return cloud.faults.add(
         service="identity",
         times=None,
         status=status,
         headers={"Content-Type": "application/json"},
-        body=json.dumps(answer).encode(),
+        body=json.dumps(EXPIRED).encode(),
     )
+
+
+def sign_in_texts(app: App) -> list[str]:
+    return [t for t in app.slack() if t.startswith("The app cannot sign in")]
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_c1_28_nobody_signs_in_and_after_the_fix_the_same_job_runs(make_cloud, zip_bytes, status):
+    """People are told once, the job waits without a limit, and nothing has to be sent again."""
+    cloud = make_cloud()
+    app = cloud.app
+    refusal = shut(cloud, status)
     job = order(cloud, zip_bytes, "secret")
-    turn(cloud)
-    text = told(cloud.app, job)
-    assert "has failed" in text
-    assert "cannot sign in" in text
-    assert "AADSTS7000222" in text
-    assert "AZURE_SP_PASSWORD" in text
+    other = order(cloud, zip_bytes, "other")
+    for _ in range(4):
+        turn(cloud, seconds=3 * 3600)
+    assert refusal.hits >= 4
+    assert machine(app, job) == machine(app, other) == "queued"
+    (text,) = sign_in_texts(app)
+    for word in ("cannot sign in as app", "AADSTS7000222", "AZURE_SP_PASSWORD", "jobs wait"):
+        assert word in text
     assert "Trace" not in text
-    assert machine(cloud.app, job) == "deleting", "nobody has seen that there is no group"
+    (text,) = (t for t in app.slack() if f"`{job}` is accepted" in t)
+    assert "It waits: the app is not let in to Azure: cannot sign in" in text
+    assert arm_calls(cloud, "", "") == [], "asked without a token"
     cloud.faults.remove(refusal)
-    record = run_until_closed(cloud, job)
-    assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "refused")
+    for each in (job, other):
+        record = run_until_closed(cloud, each)
+        assert record["state"]["outcome"] == "succeeded"
+        assert record["state"]["attempt"] == 1
+    refusal = shut(cloud, status)
+    third = order(cloud, zip_bytes, "third")
+    assert len(sign_in_texts(app)) == 2, "it is another outage"
+    cloud.faults.remove(refusal)
+    run_until_closed(cloud, third)
+
+
+def test_c1_28_nobody_signs_in_while_a_machine_runs(make_cloud, zip_bytes):
+    """It cannot be deleted, which people are told; when the secret is renewed it is."""
+    cloud = make_cloud()
+    cloud.vms.work = QuickVm(hold=threading.Event())
+    job = order(cloud, zip_bytes, "stays")
+    turn_until(cloud, lambda: machine(cloud.app, job) == "running", what="running")
+    refusal = shut(cloud)
+    cloud.vms.work.hold.set()
+    turn_until(cloud, lambda: state(cloud.app, job)["outcome"] == "succeeded", what="the model")
+    turn(cloud)
+    assert len(cloud.arm.groups()) == 1
+    (text,) = sign_in_texts(cloud.app)
+    assert "cost money" in text
+    cloud.faults.remove(refusal)
+    assert run_until_closed(cloud, job)["state"]["outcome"] == "succeeded"
     rest(cloud)
 
 
