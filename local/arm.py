@@ -166,6 +166,8 @@ class Arm(Service):
 
         timing          -- how long deployments and deletions take
         fail_next       -- an `error` with which the next deployment ends (see nested_failure)
+        capacity        -- asked with vmSize, location and priority of each deployment: the `error`
+                           with which it ends, or None
         comes_back      -- a group deleted while its deployment runs appears again with its VM
         """
         super().__init__(clock, recorder, faults)
@@ -174,6 +176,7 @@ class Arm(Service):
         self.subscription = subscription
         self.timing = Timing()
         self.fail_next: dict[str, Any] | None = None
+        self.capacity: Callable[[str, str, str], dict[str, Any] | None] | None = None
         self.comes_back = False
         self.machines: list[Machine] = []
         self._boot = boot
@@ -599,6 +602,9 @@ class Arm(Service):
         )
         group.deployments[name.lower()] = deployment
         failure, self.fail_next = self.fail_next, None
+        if failure is None and self.capacity is not None:
+            asked = [public.get(n, {}).get("value") for n in ("vmSize", "location", "priority")]
+            failure = self.capacity(*asked)
         threading.Thread(target=self._run, args=(group, deployment, failure), daemon=True).start()
         follow = (
             f"{self.url}{self._id(group)}/providers/Microsoft.Resources/deployments/{name}"
