@@ -186,8 +186,9 @@ bool ledger_is_nobodys(const struct storage *s, const char *job_id)
 {
     char marker[NAME_MAX_];
     struct blob_info info;
+    struct err err = {0};
     AUTO_RECORD rec = {0};
 
     marker_name(job_id, marker);
-    return ledger_load(s, job_id, &rec, NULL) == ERR_ABSENT && blob_head(s, CONTAINER_JOBS, marker, &info, NULL) == ERR_ABSENT;
+    return ledger_load(s, job_id, &rec, &err) == ERR_ABSENT && blob_head(s, CONTAINER_JOBS, marker, &info, &err) == ERR_ABSENT;
 }

@@ -1,0 +1,187 @@
+"""A slot is taken a moment before its job is saved: nothing that happens in between keeps it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from local.cloud import App, LocalCloud
+from local.host import Options
+from tests.e2e.helpers import (
+    accepted,
+    arm_calls,
+    deliver,
+    group_of,
+    is_closed,
+    machine,
+    run_until_closed,
+    slots,
+    turn,
+    turn_until,
+    wait_for,
+)
+from tests.e2e.quick import QuickVm
+
+MakeCloud = Callable[..., LocalCloud]
+HOUR_S = 3600.0
+NOBODY_S = 600.0
+"""handler/controller/slots.c: after that a slot without record and marker is nobody's."""
+
+
+@pytest.fixture
+def one_slot(make_cloud: MakeCloud) -> LocalCloud:
+    """A cloud with one slot, where nothing runs but what the test starts."""
+    return make_cloud({"app": {"MAX_JOBS": "1"}}, options=Options(queues=False))
+
+
+def put_slots(app: App, holders: list[str], waiting: list[str] | None = None) -> None:
+    held = {"v": 1, "holders": holders, "waiting": waiting or []}
+    app.put_blob("jobs", "slots.json", json.dumps(held).encode())
+
+
+def nobody(app: App) -> bool:
+    """Nobody holds a slot or waits for one."""
+    held = slots(app)
+    return held.get("holders", []) == [] and held.get("waiting", []) == []
+
+
+def taken(cloud: LocalCloud, job: str) -> int:
+    """How often slots.json was written with the job in it."""
+    puts = accepted(cloud.recorder.select("blob", "PUT", "/jobs/slots.json"))
+    return sum(job.encode() in e.request_body for e in puts)
+
+
+def test_a_job_that_waits_for_its_zip_holds_nothing(one_slot: LocalCloud, zip_bytes: bytes) -> None:
+    """The file is there, so a slot was taken ahead; it is not whole, so it was given back."""
+    app = one_slot.app
+    app.put_zip("half.zip", zip_bytes[: len(zip_bytes) // 2])
+    deliver(app, "half.zip:half")
+    assert machine(app, "half") == "queued"
+    assert taken(one_slot, "half") == 1
+    assert nobody(app)
+    # Nor when it would have had to wait for the slot.
+    put_slots(app, ["another"])
+    app.put_blob("jobs", "live/another", b"")
+    deliver(app, "half.zip:half-too")
+    assert machine(app, "half-too") == "queued"
+    assert taken(one_slot, "half-too") == 1
+    assert slots(app) == {"v": 1, "holders": ["another"], "waiting": []}
+    put_slots(app, [])
+    app.put_zip("half.zip", zip_bytes)
+    for job in ("half", "half-too"):
+        assert run_until_closed(one_slot, job)["state"]["outcome"] == "succeeded"
+
+
+def test_a_delivery_that_comes_second_gives_back_what_the_first_does_not_use(
+    one_slot: LocalCloud, zip_bytes: bytes
+) -> None:
+    """Between its slot and its save the zip is removed, and another delivery is faster."""
+    app, message = one_slot.app, str(uuid.uuid4())
+    app.put_zip("race.zip", zip_bytes)
+
+    def overtake() -> None:
+        share = app.shares_client.get_share_client("train")
+        share.get_file_client("race.zip").delete_file()
+        deliver(app, "race.zip:race", message)
+
+    fault = one_slot.faults.add(
+        service="blob", method="PUT", url="/jobs/record/race.json", before=overtake
+    )
+    deliver(app, "race.zip:race", message)
+    assert fault.hits == 1
+    assert taken(one_slot, "race") == 1
+    assert machine(app, "race") == "queued"
+    assert nobody(app)
+    app.put_zip("race.zip", zip_bytes)
+    assert run_until_closed(one_slot, "race")["state"]["outcome"] == "succeeded"
+
+
+def test_a_slot_with_an_orphaned_marker_goes_with_it(one_slot: LocalCloud) -> None:
+    """Killed between slot and record, and the message never came again."""
+    app = one_slot.app
+    app.put_blob("jobs", "live/lost", b"")
+    put_slots(app, ["lost"])
+    turn(one_slot, seconds=HOUR_S - 100)
+    assert slots(app)["holders"] == ["lost"]
+    turn(one_slot, seconds=200)
+    assert app.markers() == []
+    assert nobody(app)
+
+
+@pytest.mark.parametrize("place", ["holders", "waiting"])
+def test_a_slot_with_neither_record_nor_marker_is_found_when_it_is_needed(
+    one_slot: LocalCloud, zip_bytes: bytes, place: str
+) -> None:
+    app, job = one_slot.app, f"after-{place}"
+    app.put_zip("after.zip", zip_bytes)
+    put_slots(app, **({"holders": [], "waiting": []} | {place: ["lost"]}))
+    deliver(app, f"after.zip:{job}")
+    assert machine(app, job) == "queued"
+    assert "lost" in slots(app)[place], "whoever took it may still be about to save its job"
+    one_slot.clock.advance(NOBODY_S + 1)
+    turn_until(one_slot, lambda: machine(app, job) != "queued")
+    assert slots(app)["holders"] == [job]
+    assert run_until_closed(one_slot, job)["state"]["outcome"] == "succeeded"
+
+
+def test_the_slot_of_a_closed_job_is_free(one_slot: LocalCloud, zip_bytes: bytes) -> None:
+    """A drive that was late may have taken it for a job that was over."""
+    app = one_slot.app
+    app.put_zip("a.zip", zip_bytes)
+    deliver(app, "a.zip:over")
+    run_until_closed(one_slot, "over")
+    put_slots(app, ["over"], ["over"])
+    deliver(app, "a.zip:next")
+    assert machine(app, "next") == "provisioning"
+    assert slots(app) == {"v": 1, "holders": ["next"], "waiting": []}
+    run_until_closed(one_slot, "next")
+
+
+def test_a_marker_that_a_delivery_has_renewed_is_no_orphan(
+    one_slot: LocalCloud, zip_bytes: bytes
+) -> None:
+    """job-watch listed it an hour old and found no record; the message comes again right then."""
+    app = one_slot.app
+    cloud, vm = one_slot, QuickVm(hold=threading.Event())
+    cloud.vms.work = vm
+    app.put_zip("back.zip", zip_bytes)
+    app.put_blob("jobs", "live/back", b"")
+    put_slots(app, ["back"])
+    fault = cloud.faults.add(
+        service="blob",
+        method="GET",
+        url="/jobs/record/back.json",
+        after=lambda: deliver(app, "back.zip:back"),
+    )
+    turn(cloud, seconds=HOUR_S + 1)
+    assert fault.hits == 1
+    assert app.markers() == ["back"], "nobody looks at a job without its marker"
+    assert slots(app)["holders"] == ["back"]
+    assert vm.hold is not None
+    vm.hold.set()
+    assert run_until_closed(cloud, "back")["state"]["outcome"] == "succeeded"
+
+
+def test_a_machine_is_found_where_it_was_ordered(one_slot: LocalCloud, zip_bytes: bytes) -> None:
+    """AZURE_SUBSCRIPTION_ID was changed while the job ran."""
+    cloud, app = one_slot, one_slot.app
+    vm = cloud.vms.work = QuickVm(hold=threading.Event())
+    app.put_zip("moved.zip", zip_bytes)
+    deliver(app, "moved.zip:moved")
+    wait_for(lambda: vm.jobs, what="the machine is at work")
+    app.hosts.pop().stop()
+    app._extra["AZURE_SUBSCRIPTION_ID"] = str(uuid.uuid4())
+    app.start_host(Options(queues=False))
+    assert vm.hold is not None
+    vm.hold.set()
+    record = run_until_closed(cloud, "moved")
+    assert record["subscription"] == cloud.arm.subscription
+    assert record["state"]["outcome"] == "succeeded"
+    assert group_of(record) not in cloud.arm.groups()
+    assert is_closed(app, "moved")
+    elsewhere = arm_calls(cloud, ".*", f"/subscriptions/{app._extra['AZURE_SUBSCRIPTION_ID']}")
+    assert elsewhere == []
