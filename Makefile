@@ -10,7 +10,7 @@ SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CM
 	tests/c -type f -not -name '*.pyc' 2>/dev/null)
 SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
 
-.PHONY: help setup build dist demo test layers lint sanitize fuzz mutants bench size format lock clean
+.PHONY: help setup build dist demo test layers lint sanitize fuzz mutants bench soak size format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ fuzz: setup .cache/debian-packages-check ## fuzz everything that comes from outs
 
 bench: dist setup .cache/debian-packages-bench ## speed and memory beside a Go and a Node handler
 	@$(PYTHON) tests/bench/bench.py
+
+soak: dist setup ## hours of everything at once in minutes, with faults all the time (MINUTES=10)
+	@MINUTES=$(or $(MINUTES),10) $(PYTHON) tests/bench/soak.py
 
 size: dist setup ## lines, binary, memory and requests beside the kept ones (UPDATE_GOLDEN=1 keeps these)
 	@$(PYTHON) tools/size.py

@@ -285,6 +285,11 @@ class LocalCloud:
             if self._hosts:
                 app.start_host(self._options)
 
+    def connections(self) -> dict[str, int]:
+        """Return how many connections each service was ever asked for."""
+        services = (self.blob, self.queue, self.files, self.identity, self.slack, self.arm)
+        return {service.name: service.connections for service in services}
+
     def save_record(self, path: Path) -> None:
         """Write all traffic and all printed lines as JSON lines."""
         self.recorder.save(path)

@@ -100,6 +100,13 @@ class Recorder:
         with self._lock:
             self.exchanges.append(exchange)
 
+    def drain(self) -> int:
+        """Forget all exchanges that are over; how many these were."""
+        with self._lock:
+            before = len(self.exchanges)
+            self.exchanges = [e for e in self.exchanges if not e.ended]
+            return before - len(self.exchanges)
+
     def add_line(self, source: str, line: str) -> None:
         """Keep one printed line of `source`, e.g. "handler stderr"."""
         with self._lock:

@@ -1,8 +1,8 @@
 """How large the product is and how much it asks, beside what tests/golden/size.json keeps.
 
 Prints every figure, and the kept one where it differs; UPDATE_GOLDEN=1 keeps the new ones. Exit
-code 1 when a bound is passed: a C file of more than 400 lines, a C function of more than 60, or
-more requests on the happy path than were kept.
+code 1 when a bound is passed: a C file of more than 400 lines, a C function of more than 60, more
+requests on the happy path than were kept, or more round trips in sequence than may be.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ sys.path.insert(0, str(ROOT))
 
 from local.cloud import LocalCloud  # noqa: E402
 from local.host import Options  # noqa: E402
+from local.recorder import Exchange, rounds  # noqa: E402
 from tests.bench.bench import memory_mb  # noqa: E402
 from tests.e2e.conftest import hasten  # noqa: E402
-from tests.e2e.test_requests import happy_path  # noqa: E402
+from tests.e2e.test_requests import ROUND_TRIPS, happy_path, until_ordered  # noqa: E402
 
 GOLDEN = ROOT / "tests" / "golden" / "size.json"
 FILE_MAX, FUNCTION_MAX = 400, 60
@@ -84,7 +85,7 @@ def functions() -> list[Piece]:
     return sorted(found, key=lambda piece: -piece.lines)
 
 
-def measured(dist: Path) -> tuple[dict[str, float], dict[str, int], int]:
+def measured(dist: Path) -> tuple[dict[str, float], dict[str, int], list[Exchange]]:
     """Memory after INVOCATIONS; requests of a later job by service; those until it is ordered."""
     with LocalCloud(dist=dist, options=Options(queues=False)) as cloud:
         host = hasten(cloud).app.host
@@ -94,9 +95,8 @@ def measured(dist: Path) -> tuple[dict[str, float], dict[str, int], int]:
             host.invoke("delete-resources", UNKNOWN)
         resident, anonymous = memory_mb(host.pid)
     services = Counter(e.service for part in parts for e in part.requests)
-    ordered = [e.method == "PUT" and "/deployments/" in e.url for e in parts[0].requests]
     memory = {"resident": round(resident, 1), "anonymous": round(anonymous, 1)}
-    return memory, dict(sorted(services.items())), ordered.index(True) + 1
+    return memory, dict(sorted(services.items())), until_ordered(parts[0].requests)
 
 
 def show(name: str, now: Any, kept: Any, same: bool | None = None) -> None:
@@ -115,6 +115,7 @@ def main() -> int:
     dist = Path(os.environ.get("RETRAIN_DIST", ROOT / "dist")).resolve()
     files, bodies = c_files(), functions()
     memory, requests, ordered = measured(dist)
+    trips = len(rounds(ordered))
     now: dict[str, Any] = {
         "lines": rooms(),
         "longest file": [files[0].lines, files[0].name],
@@ -122,7 +123,8 @@ def main() -> int:
         "binary bytes": (dist / "lib" / "retrain").stat().st_size,
         "memory MB": memory,
         "requests": requests,
-        "requests until ordered": ordered,
+        "requests until ordered": len(ordered),
+        "round trips until ordered": trips,
     }
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
@@ -138,13 +140,16 @@ def main() -> int:
         before = kept["memory MB"][name]
         show(f"  {name}", value, before, abs(value - before) < MEMORY_STEP_MB)
     compare("Requests of the happy path", requests, kept["requests"])
-    show("Requests until a machine is ordered", ordered, kept["requests until ordered"])
+    show("Requests until a machine is ordered", len(ordered), kept["requests until ordered"])
+    show("Round trips until it is ordered", trips, kept["round trips until ordered"])
 
     passed = [f"{p.name} has {p.lines} lines" for p in files if p.lines > FILE_MAX]
     passed += [f"{p.name} has {p.lines} lines" for p in bodies if p.lines > FUNCTION_MAX]
     before = sum(kept["requests"].values())
-    if sum(requests.values()) > before or ordered > kept["requests until ordered"]:
+    if sum(requests.values()) > before or len(ordered) > kept["requests until ordered"]:
         passed.append("more requests than were kept (tests/golden/requests.txt shows which)")
+    if trips > ROUND_TRIPS:
+        passed.append(f"{trips} round trips until a machine is ordered")
     for words in passed:
         print(f"TOO MUCH: {words}")
     return 1 if passed else 0

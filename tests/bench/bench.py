@@ -26,12 +26,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from local.cloud import LocalCloud  # noqa: E402
+from local.recorder import rounds  # noqa: E402
+from tests.e2e.test_requests import LATENCY_S, ROUND_TRIPS, until_ordered  # noqa: E402
 
 #: bounds of the project, each printed beside what was measured
 START_MS, START_RATIO = 20.0, 4.0
 RATE_RATIO = 1.3
 RESIDENT_MB, ANONYMOUS_MB = 16.0, 6.0
-ROUND_TRIPS = 5
 STARTS = 20
 SECONDS = 5
 CONNECTIONS = 24
@@ -140,6 +141,11 @@ def memory_mb(pid: int) -> tuple[float, float]:
     end = time.monotonic() + 10
     while len(list(Path(f"/proc/{pid}/task").iterdir())) > IDLE_THREADS and time.monotonic() < end:
         time.sleep(0.05)
+    return memory_now_mb(pid)
+
+
+def memory_now_mb(pid: int) -> tuple[float, float]:
+    """Resident and anonymous memory of whatever runs now."""
     values = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]:
         name, _, rest = line.partition(":")
@@ -188,22 +194,26 @@ def measure_memory(cloud: LocalCloud) -> tuple[float, float, float]:
     return resident, anonymous, resident - halfway
 
 
-def measure_accept(cloud: LocalCloud) -> list[str]:
-    """The requests from the message to the accepted deployment, in order; all are in sequence."""
+def measure_accept(cloud: LocalCloud) -> tuple[list[list[str]], int]:
+    """Round by round, the requests from the message to the accepted deployment, in steady state.
+
+    And how many connections a job opens that the one before it did not need.
+    """
     app = cloud.app
     cloud.vms.work = lambda vm: None
-    app.put_zip("warm.zip", b"PK\x05\x06" + bytes(18))
-    app.put_zip("bench.zip", b"PK\x05\x06" + bytes(18))
-    app.host.fire("job-watch")
-    app.host.invoke("js-queue-items", "warm.zip")
-    before = len(cloud.recorder.exchanges)
-    app.host.invoke("js-queue-items", "bench.zip")
-    lines = []
-    for call in cloud.recorder.exchanges[before:]:
-        lines.append(f"{call.service:9} {call.method:4} {call.url.split('?')[0]}")
-        if call.method == "PUT" and "/deployments/" in call.url:
-            break
-    return lines
+    jobs = ["warm", "before", "bench"]
+    for job in jobs:
+        app.put_zip(f"{job}.zip", b"PK\x05\x06" + bytes(18))
+    late = cloud.faults.add(times=None, delay=LATENCY_S)
+    opened = []
+    for job in jobs:
+        seen = len(cloud.recorder.exchanges)
+        app.host.invoke("js-queue-items", f"{job}.zip", Id=json.dumps(job))
+        opened.append(sum(cloud.connections().values()))
+    cloud.faults.remove(late)
+    found = rounds(until_ordered(cloud.recorder.exchanges[seen:]))
+    lines = [[f"{e.service:9} {e.method:4} {e.url.split('?')[0]}" for e in one] for one in found]
+    return lines, opened[2] - opened[1]
 
 
 def build_go(folder: Path) -> Path:
@@ -234,7 +244,7 @@ def main() -> int:
             missed.append(text)
 
     try:
-        with LocalCloud(dist=dist) as cloud:
+        with LocalCloud({"app": {"MAX_JOBS": "9"}}, dist=dist) as cloud:
             settings = {**cloud.app.settings(), "FUNCTIONS_APP_ROOT_PATH": str(dist)}
             handler = ["./handler", "--library-path", "lib", "lib/retrain"]
             peers = [
@@ -244,7 +254,7 @@ def main() -> int:
             ]
             starts, rates = measure_start(peers), measure_rate(peers)
             resident, anonymous, growth = measure_memory(cloud)
-            trips = measure_accept(cloud)
+            trips, opened = measure_accept(cloud)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{'':10}{'start ms':>10}{'calls/s':>10}{'p99 ms':>10}{'errors':>8}")
@@ -263,9 +273,14 @@ def main() -> int:
     judge(f"resident {resident:.1f} MB, at most {RESIDENT_MB:.0f}", resident <= RESIDENT_MB)
     judge(f"anonymous {anonymous:.1f} MB, at most {ANONYMOUS_MB:.0f}", anonymous <= ANONYMOUS_MB)
     judge(f"growth over the last half {growth:.2f} MB, below 0.5", growth < 0.5)
-    print(f"accepting a job: {len(trips)} requests in sequence")
-    for line in trips:
-        print(f"       {line}")
+    judge(
+        f"accepting a job: {len(trips)} round trips in sequence, at most {ROUND_TRIPS}",
+        len(trips) <= ROUND_TRIPS,
+    )
+    for number, one in enumerate(trips, 1):
+        for line in one:
+            print(f"       {number} {line}")
+    judge(f"connections opened by a later job: {opened}, none", opened == 0)
     return 1 if missed else 0
 
 

@@ -140,6 +140,22 @@ def own(dist: Path) -> Iterator[LocalCloud]:
         yield hasten(cloud)
 
 
+def test_a_later_job_opens_no_connection(dist: Path, zip_bytes: bytes) -> None:
+    """Each TLS handshake costs more than the request that it is for."""
+    options = Options(queues=False)
+    with LocalCloud({"app": {"MAX_JOBS": "9"}}, dist=dist, options=options) as cloud:
+        hasten(cloud).vms.work = lambda vm: None
+        jobs, opened = [f"again-{n}" for n in range(3)], []
+        for job in jobs:
+            cloud.app.put_zip(f"{job}.zip", zip_bytes)
+        cloud.faults.add(times=None, delay=LATENCY_S)  # as many side by side in each job
+        for job in jobs:
+            deliver(cloud.app, f"{job}.zip:{job}")
+            opened.append(cloud.connections())
+    assert opened[2] == opened[1]
+    assert sum(opened[1].values()) > 5, "nothing was counted"
+
+
 def test_the_requests_of_the_happy_path_are_those_that_were_kept(
     own: LocalCloud, zip_bytes: bytes
 ) -> None:
