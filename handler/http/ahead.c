@@ -23,10 +23,10 @@ struct kept {
 static _Thread_local struct ahead *owned;      /* by the calling thread */
 static _Thread_local struct ahead_call *early; /* what the calling thread runs for another */
 
-/* Signing in is not among them: a token is kept by who asked for it. */
+/* Signing in is never among them: a token is kept by who asked for it, and one that was refused must not come back. */
 static bool may_be_kept(const struct http_request *req)
 {
-    return !req->sink && (str_is(req->method, "GET") || str_is(req->method, "HEAD") || str_is(req->method, "PUT"));
+    return !req->sink && !req->secret_answer && (str_is(req->method, "GET") || str_is(req->method, "HEAD") || str_is(req->method, "PUT"));
 }
 
 bool ahead_is_early(const struct http_request *req)

@@ -1,7 +1,7 @@
 /* ahead.h - asking ahead: a box of answers to calls that are made a moment before they are needed, side by side.
  *
  * Code that reads and writes stays sequential and does not know of it. While a thread has a box open, other threads run for it what it will
- * soon ask; every complete answer that they get (GET, HEAD, PUT; not 408, 429, 5xx) is kept, and http_send of the owning thread takes the
+ * soon ask; every complete answer that they get (GET, HEAD, PUT; no outage, no token) is kept, and http_send of the owning thread takes the
  * oldest kept answer to the same request before it asks really: same method, URL, range, conditions and body. Each is taken once, and none
  * that is older than 5 s. A call ahead is tried once and for at most 10 s; what got no answer is asked again by whoever needs it, so a
  * thread that cannot be started costs time only. Calls of a later round see the answers of earlier ones without taking them away. */

@@ -214,12 +214,13 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 }
 
 /* The options of every request, whatever it asks for. */
-static void set_rules(CURL *handle, const char *url, int64_t limit_ms)
+static void set_rules(CURL *handle, const struct http_request *req, int64_t limit_ms)
 {
+    const char *url = str_c(&req->url);
     (void)curl_easy_setopt(handle, CURLOPT_URL, url);
     (void)curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-    /* http_send let http through for loopback addresses only; here curl is told the same. */
-    (void)curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, str_starts(url, "https:") || !http_url_safe(url) ? "https" : "http");
+    /* http_send let http through for very few addresses; here curl is told the same. */
+    (void)curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, str_starts(url, "https:") || !http_may_send(req) ? "https" : "http");
     (void)curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L); /* what was signed is what is sent */
     (void)curl_easy_setopt(handle, CURLOPT_PROXY, "");
@@ -280,8 +281,8 @@ static enum err_code outcome(const struct exchange *x, CURLcode result, const ch
 static enum err_code send_one(void *ctx, const struct http_request *req, int64_t limit_ms, struct http_response *res, struct err *err)
 {
     char detail[CURL_ERROR_SIZE] = "";
-    const char *url = str_c(&req->url);
     __attribute__((cleanup(lines_cleanup))) struct curl_slist *lines = NULL;
+    const char *url = str_c(&req->url);
     char host[HOST_MAX];
     if (!url || !add_header_lines(req, &lines))
         return err_set(err, ERR_MEMORY, "no memory for a request");
@@ -290,7 +291,7 @@ static enum err_code send_one(void *ctx, const struct http_request *req, int64_t
     struct exchange x = {.handle = take(ctx, host), .req = req, .res = res};
     if (!x.handle)
         return err_set(err, ERR_MEMORY, "no memory for HTTP");
-    set_rules(x.handle, url, limit_ms);
+    set_rules(x.handle, req, limit_ms);
     set_request(x.handle, req);
     (void)curl_easy_setopt(x.handle, CURLOPT_ERRORBUFFER, detail);
     (void)curl_easy_setopt(x.handle, CURLOPT_HTTPHEADER, lines);

@@ -82,26 +82,64 @@ void http_response_done(struct http_response *res)
     res->status = 0;
 }
 
-bool http_url_safe(const char *url)
+/* The host of an http URL with nothing doubtful about it; false for every other URL. */
+static bool clear_host(const char *url, char name[64])
 {
-    if (str_starts(url, "https://"))
-        return true;
     if (!str_starts(url, "http://"))
         return false;
     const char *host = url + strlen("http://");
-    if (str_starts(host, "[::1]"))
-        return strchr(":/?", host[5]) != NULL;
-    char name[64];
-    struct in_addr address;
-    size_t len = strcspn(host, ":/?#@\\");
-    if (len >= sizeof name || (host[len] && !strchr(":/?", host[len])))
+    size_t len = str_starts(host, "[::1]") ? strlen("[::1]") : strcspn(host, ":/?#@\\");
+    if (len >= 64 || (host[len] && !strchr(":/?", host[len])))
         return false;
     memcpy(name, host, len);
     name[len] = '\0';
     /* "http://127.0.0.1:x@elsewhere/": what looks like a port would be a password. */
-    if (host[len] == ':' && strspn(host + len + 1, "0123456789") != strcspn(host + len + 1, "/?"))
+    return host[len] != ':' || strspn(host + len + 1, "0123456789") == strcspn(host + len + 1, "/?");
+}
+
+static bool is_loopback(const char *name)
+{
+    struct in_addr address;
+    return str_is(name, "[::1]") || str_is_nocase(name, "localhost") ||
+           (inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
+bool http_url_safe(const char *url)
+{
+    char name[64];
+    return str_starts(url, "https://") || (clear_host(url, name) && is_loopback(name));
+}
+
+bool http_url_near(const char *url)
+{
+    char name[64];
+    struct in_addr address;
+    if (!clear_host(url, name))
         return false;
-    return str_is_nocase(name, "localhost") || (inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+    if (is_loopback(name))
+        return true;
+    if (inet_pton(AF_INET, name, &address) != 1)
+        return false; /* a name may be answered with any address */
+    uint32_t ip = ntohl(address.s_addr);
+    return ip >> 16 == 0xA9FE || ip >> 24 == 10 || ip >> 20 == 0xAC1 || ip >> 16 == 0xC0A8;
+}
+
+/* Scheme, host and port. */
+static size_t origin_len(const char *url)
+{
+    const char *host = strstr(url, "://");
+    return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : 0;
+}
+
+bool http_may_send(const struct http_request *req)
+{
+    const char *url = str_c(&req->url);
+    if (http_url_safe(url))
+        return true;
+    if (!url || !http_url_near(req->in_clear) || !http_url_near(url))
+        return false;
+    size_t len = origin_len(url);
+    return len == origin_len(req->in_clear) && strncmp(url, req->in_clear, len) == 0;
 }
 
 void http_describe(const struct http_request *req, struct str *to)
@@ -158,7 +196,13 @@ int64_t http_backoff_ms(const struct http_response *res, int attempt, int64_t no
     return random % (span + 1);
 }
 
-/* The statuses after which the same request may succeed. */
+/* An outage, not an answer. */
+static bool is_outage(const struct http_request *req, int status)
+{
+    return status == 408 || status == 429 || status >= 500 || (status != 0 && (status == req->again[0] || status == req->again[1]));
+}
+
+/* The outages after which the same request may succeed. */
 static bool may_try_again(const struct http_request *req, int status)
 {
     switch (status) {
@@ -172,7 +216,7 @@ static bool may_try_again(const struct http_request *req, int status)
     case 504:
         return req->repeatable;
     default:
-        return false;
+        return req->repeatable && status < 500 && is_outage(req, status);
     }
 }
 
@@ -183,7 +227,7 @@ static enum err_code prepare(const struct http *http, struct http_request *req, 
         return code;
     AUTO_STR what = STR_MAX(URL_MAX + 64);
     http_describe(req, &what);
-    if (!http_url_safe(str_c(&req->url)))
+    if (!http_may_send(req))
         return err_set(err, ERR_INPUT, "%.200s: refused, only https may be used (http for this machine itself)", str_c(&what));
     if (req->auth.authorize) {
         code = req->auth.authorize(req->auth.ctx, req, clock_now_s(http->clock), err);
@@ -276,7 +320,7 @@ enum err_code http_send(const struct http *http, struct http_request *req, struc
             n--; /* a token that ran out is not a failure of the service */
             continue;
         }
-        if (code == OK && res->status != 408 && res->status != 429 && res->status < 500) {
+        if (code == OK && !is_outage(req, res->status)) {
             ahead_keep(req, res);
             return OK;
         }

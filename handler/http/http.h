@@ -46,14 +46,19 @@ struct http_request {
     struct http_headers headers;
     const void *body; /* borrowed; NULL with body_len 0 sends Content-Length: 0 on PUT and POST */
     size_t body_len;
-    bool repeatable;   /* harmless when done twice */
-    bool secret_path;  /* the path is a password too (Slack): texts name only the host */
-    size_t answer_max; /* bytes of answer body kept; more is ERR_TOO_LARGE */
+    bool repeatable;    /* harmless when done twice */
+    bool secret_path;   /* the path is a password too (Slack): texts name only the host */
+    bool secret_answer; /* so is the answer (a token): no copy of it is kept by ahead.h */
+    size_t answer_max;  /* bytes of answer body kept; more is ERR_TOO_LARGE */
     /* When set, a 2xx body goes here piece by piece instead of into the response (a retried attempt starts again with restart()). */
     bool (*sink)(void *ctx, const void *bytes, size_t len);
     void (*restart)(void *ctx);
     void *sink_ctx;
     struct http_authorizer auth;
+    /* Borrowed: an address of the platform around this machine (its identity service, which has no TLS). Its host and port, and they alone,
+     * may be asked in clear by this request; NULL: none. */
+    const char *in_clear;
+    int again[2];        /* statuses, 0 for none, that are an outage too for this service: tried again like 503 if repeatable */
     int64_t attempt_ms;  /* limit of one attempt; 0: 30 s */
     int64_t deadline_ms; /* clock_mono_ms by which all must be over */
     int max_attempts;    /* 0: 5 */
@@ -80,8 +85,8 @@ struct http {
     struct http_transport transport;
     const struct clock *clock;
 };
-/* Any complete answer is OK with its status in res (4xx too); ERR_UNREACHABLE when there was none, or the last was 408, 429 or 5xx after
- * all attempts (then res holds it); other codes when the request could not be built or authorized. */
+/* Any complete answer is OK with its status in res (4xx too); ERR_UNREACHABLE when there was none, or the last was 408, 429, 5xx or one of
+ * `again` after all attempts (then res holds it); other codes when the request could not be built or authorized. */
 enum err_code http_send(const struct http *http, struct http_request *req, struct http_response *res, struct err *err) MUST_CHECK;
 
 /* Bounds every http_send of the calling thread from now on, whatever its own deadline: the budget of an invocation. 0 lifts it. */
@@ -90,9 +95,12 @@ int64_t http_scope_ends(void); /* 0: not bounded */
 
 /* How long to wait before attempt n+1 (n from 1), from the answer's headers or by jitter; exposed for tests. */
 int64_t http_backoff_ms(const struct http_response *res, int attempt, int64_t now_s, uint32_t random);
-/* https to anywhere, or http to a loopback address: a token or signature must not travel in clear. http_send refuses every other URL
- * (ERR_INPUT). */
+/* https to anywhere, or http to a loopback address: a token or signature must not travel in clear. */
 bool http_url_safe(const char *url);
+/* http to an address, written as a number, that no router passes on: loopback, link-local (169.254/16) or private. What in_clear may be. */
+bool http_url_near(const char *url);
+/* The URL is safe, or has host and port of in_clear, which is near. http_send refuses every other request (ERR_INPUT). */
+bool http_may_send(const struct http_request *req);
 /* "PUT https://host/path" without the query: for logs and errors. */
 void http_describe(const struct http_request *req, struct str *to);
 #endif

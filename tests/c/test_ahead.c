@@ -92,6 +92,7 @@ static void begin(struct other_side *o)
 struct question {
     struct other_side *o;
     const char *method, *path, *range, *condition, *body;
+    bool secret;
     enum err_code code; /* what came */
     char said[64], etag[16];
     int attempts;
@@ -110,6 +111,7 @@ static void ask(void *ctx)
     if (q->condition)
         http_set(&req.headers, "If-Match", q->condition);
     http_set(&req.headers, "x-ms-date", q->said); /* something that differs each time */
+    req.secret_answer = q->secret;
     req.body = q->body;
     req.body_len = q->body ? strlen(q->body) : 0;
     q->code = http_send(&q->o->http, &req, &res, &err);
@@ -204,6 +206,19 @@ static void what_must_not_be_done_twice_is_not_kept(void **state)
     ahead_wait(&box);
     now((struct question){.o = &o, .method = "POST"}, "answer 3");
     now((struct question){.o = &o, .method = "DELETE"}, "answer 4");
+}
+
+static void a_token_is_not_kept(void **state)
+{
+    (void)state;
+    struct other_side o;
+    begin(&o);
+    AUTO_AHEAD box = {0};
+    ahead_begin(&box, &o.clock);
+    struct question token = {.o = &o, .secret = true};
+    ahead_ask(&box, ask, &token);
+    ahead_wait(&box);
+    now((struct question){.o = &o, .secret = true}, "answer 2");
 }
 
 static void an_old_answer_is_asked_anew(void **state)
@@ -366,6 +381,7 @@ int main(void)
         cmocka_unit_test(answers_come_in_the_order_in_which_they_were_given),
         cmocka_unit_test(only_the_same_request_gets_it),
         cmocka_unit_test(what_must_not_be_done_twice_is_not_kept),
+        cmocka_unit_test(a_token_is_not_kept),
         cmocka_unit_test(an_old_answer_is_asked_anew),
         cmocka_unit_test(what_was_forgotten_is_asked_anew),
         cmocka_unit_test(calls_run_side_by_side),

@@ -338,6 +338,35 @@ static void headers(void **state)
     assert_has(err.msg, "a header cannot be sent");
 }
 
+/* A request may name one address of the platform that it asks in clear; no other request may ask it, nor that request another. */
+static void one_address_in_clear(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in_clear, *url;
+        bool may;
+    } rows[] = {
+        {"http://169.254.169.254", "http://169.254.169.254/metadata?a=b", true},
+        {"http://169.254.129.2:8081/msi/token", "http://169.254.129.2:8081/msi/token?a=b", true},
+        {NULL, "http://169.254.169.254/metadata", false},
+        {"http://169.254.169.254", "http://169.254.169.253/metadata", false},
+        {"http://169.254.169.254", "http://169.254.169.254:8080/metadata", false},
+        {"http://169.254.169.254", "http://169.254.169.254@evil/", false},
+        {"http://169.254.169.254", "http://169.254.169.254.evil/", false},
+        {"http://8.8.8.8", "http://8.8.8.8/", false},
+        {"http://evil", "http://evil/", false},
+        {"http://169.254.169.254", "https://anywhere/", true},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO_REQUEST req = {0};
+        http_request_init(&req, "GET", 0);
+        str_add(&req.url, rows[i].url);
+        req.in_clear = rows[i].in_clear;
+        if (http_may_send(&req) != rows[i].may)
+            fail_msg("%s for %s", rows[i].url, rows[i].in_clear ? rows[i].in_clear : "nothing");
+    }
+}
+
 static void only_safe_addresses(void **state)
 {
     (void)state;
@@ -358,7 +387,10 @@ static void only_safe_addresses(void **state)
                                       "http://127.1.evil",
                                       "http://128.0.0.1/",
                                       "http://127.0.0.1#@evil/",
-                                      "http://localhost:80@evil/"};
+                                      "http://localhost:80@evil/",
+                                      "http://[::1]:x@evil/",
+                                      "http://169.254.169.254/",
+                                      "http://10.0.0.1/"};
     for (size_t i = 0; i < COUNT(good); i++)
         if (!http_url_safe(good[i]))
             fail_msg("refused: %s", good[i]);
@@ -418,6 +450,7 @@ int main(void)
                                        cmocka_unit_test(answers_are_bounded),
                                        cmocka_unit_test(headers),
                                        cmocka_unit_test(only_safe_addresses),
+                                       cmocka_unit_test(one_address_in_clear),
                                        cmocka_unit_test(told_without_secrets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
