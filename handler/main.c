@@ -42,11 +42,13 @@ static void log_lines(enum log_level level, const struct str *text)
     }
 }
 
-static enum err_code read_settings(struct settings *s)
+static enum err_code read_settings(struct settings *s, uint16_t *port)
 {
     AUTO_STR faults = STR_MAX(16 * 1024), notes = STR_MAX(4096);
     enum err_code code = settings_read(environment, s, &faults, &notes);
 
+    if (settings_read_port(environment, port, &faults) != OK)
+        code = ERR_INPUT;
     log_lines(LOG_INFO, &notes);
     if (code != OK) {
         log_line(LOG_ERROR, "the settings cannot be used:");
@@ -57,6 +59,7 @@ static enum err_code read_settings(struct settings *s)
 
 /* The parts that everything else shares; each is closed by stop(). */
 struct parts {
+    uint16_t port;
     struct settings settings;
     struct curl_pool *pool;
     struct http http;
@@ -138,11 +141,11 @@ static int serve(struct parts *p, const sigset_t *signals, pid_t host)
 {
     struct err err = {0};
 
-    if (server_start(p->settings.port, FUNCTIONS, &p->app, &clock_system, BUDGET_MS, &p->server, &err) != OK) {
+    if (server_start(p->port, FUNCTIONS, &p->app, &clock_system, BUDGET_MS, &p->server, &err) != OK) {
         log_line(LOG_ERROR, "%s", err.msg);
         return EXIT_FAILURE;
     }
-    log_line(LOG_INFO, "listening on 127.0.0.1:%u, version %s", p->settings.port, RETRAIN_VERSION);
+    log_line(LOG_INFO, "listening on 127.0.0.1:%u, version %s", p->port, RETRAIN_VERSION);
     int signal = wait_for_end(signals, host);
     int cut = server_stop(p->server, DRAIN_MS);
     log_line(LOG_INFO, "signal %d: stopped, %d calls were cut off", signal, cut);
@@ -158,16 +161,16 @@ int main(void)
     sigset_t signals;
     pid_t host = getppid();
 
+    signal(SIGPIPE, SIG_IGN);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, ORPHANED);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread: only sigwait sees them */
-    signal(SIGPIPE, SIG_IGN);
-    prctl(PR_SET_PDEATHSIG, ORPHANED); /* a host that dies hard must not leave the port taken */
+    prctl(PR_SET_PDEATHSIG, ORPHANED);          /* a host that dies hard must not leave the port taken */
     setvbuf(stdout, NULL, _IOLBF, 0);
 
-    if (read_settings(&parts.settings) != OK)
+    if (read_settings(&parts.settings, &parts.port) != OK)
         return EXIT_FAILURE;
     int status = EXIT_FAILURE;
     if (build(&parts, &err) == OK)

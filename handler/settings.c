@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "settings_reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,10 +7,12 @@
 static const struct settings_row ROWS[] = {
     {"AzureWebJobsStorage", "", "connection string (with account key) of the storage account that has the queues, containers and shares"},
     {"TRAIN_VM_RESOURCE_GROUP", "", "how the names of the resource groups begin that are made for machines (at most 39 characters)"},
-    {"AZURE_SP_APP_ID", "", "the service principal that makes and deletes machines; AZURE_CLIENT_ID is the same"},
+    {"AZURE_SP_APP_ID", "",
+     "the service principal that makes and deletes machines; AZURE_CLIENT_ID is the same. All three left out: the managed identity of the "
+     "app, or of the VM it runs on, does, and AZURE_CLIENT_ID names it if it is user-assigned"},
     {"AZURE_SP_PASSWORD", "", "its secret; AZURE_CLIENT_SECRET is the same"},
     {"AZURE_SP_TENANT", "", "its tenant; AZURE_TENANT_ID is the same"},
-    {"AZURE_SUBSCRIPTION_ID", "", "where machines are made; left out: the only subscription the principal sees"},
+    {"AZURE_SUBSCRIPTION_ID", "", "where machines are made; left out: the only subscription the identity sees"},
     {"AZURE_LOCATION", "japaneast", "region of the machines; with REGIONS it must be their first, or be left out"},
     {"REGIONS", "",
      "regions, separated by commas (at most 5), that are tried in this order when the message names none; left out: only AZURE_LOCATION"},
@@ -33,6 +35,9 @@ static const struct settings_row ROWS[] = {
     {"AZURE_STORAGE_ACCOUNT_KEY", "", "its key, under its former name"},
     {"AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com", "sign-in of a sovereign cloud"},
     {"AZURE_ARM_ENDPOINT", "https://management.azure.com", "Resource Manager of a sovereign cloud"},
+    {"AZURE_IMDS_ENDPOINT", IMDS_ENDPOINT, "where a VM's managed identity is asked; another one only for tests, on this machine"},
+    {"IDENTITY_ENDPOINT", "", "where an app's managed identity is asked: set by the platform once the app has one, never by hand"},
+    {"IDENTITY_HEADER", "", "the secret that goes there: set by the platform too"},
 };
 static const struct {
     const char *name, *answer;
@@ -48,45 +53,6 @@ const struct settings_row *settings_rows(size_t *count)
 {
     *count = sizeof ROWS / sizeof *ROWS;
     return ROWS;
-}
-
-struct reader {
-    const char *(*lookup)(const char *name);
-    struct str *faults;
-};
-
-/* The value, or the row's fallback; never NULL. */
-static const char *get(const struct reader *r, const char *name)
-{
-    const char *value = r->lookup(name);
-
-    if (value != NULL && *value != '\0')
-        return value;
-    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
-        if (str_is(ROWS[i].name, name))
-            return ROWS[i].fallback;
-    return "";
-}
-
-/* The first that is set: a former name and its standard one. */
-static const char *either(const struct reader *r, const char *name, const char *other)
-{
-    const char *value = get(r, name);
-
-    return *value != '\0' ? value : get(r, other);
-}
-
-static void fault(const struct reader *r, const char *name, const char *what)
-{
-    str_addf(r->faults, "%s: %s\n", name, what);
-}
-
-static void text(const struct reader *r, const char *name, const char *value, const char *allowed, char *to, size_t size, const char *rule)
-{
-    if (strlen(value) >= size || strspn(value, allowed) != strlen(value))
-        fault(r, name, rule);
-    else
-        str_copy(to, size, value);
 }
 
 static double number(const struct reader *r, const char *name, double least, double most)
@@ -111,8 +77,6 @@ static int32_t whole(const struct reader *r, const char *name, int32_t least, in
         fault(r, name, "a whole number is needed");
     return (int32_t)n;
 }
-
-#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 static void read_storage(const struct reader *r, struct settings *s)
 {
@@ -143,39 +107,6 @@ static void read_storage(const struct reader *r, struct settings *s)
     }
     if (*name != '\0' && !str_is(name, s->storage.account))
         fault(r, "AZURE_STORAGE_ACCOUNT_NAME", "names another account than AzureWebJobsStorage; all must be one");
-}
-
-static void url(const struct reader *r, const char *name, char to[256])
-{
-    const char *value = get(r, name);
-
-    if (!http_url_safe(value) || strlen(value) >= 256 || strpbrk(value, "?#@ ") != NULL) {
-        fault(r, name, "an https address is needed");
-        return;
-    }
-    str_copy(to, 256, value);
-    for (size_t n = strlen(to); n > 0 && to[n - 1] == '/'; n--)
-        to[n - 1] = '\0';
-}
-
-static void read_identity(const struct reader *r, struct settings *s)
-{
-    const char *app = either(r, "AZURE_SP_APP_ID", "AZURE_CLIENT_ID"), *tenant = either(r, "AZURE_SP_TENANT", "AZURE_TENANT_ID");
-    const char *password = either(r, "AZURE_SP_PASSWORD", "AZURE_CLIENT_SECRET");
-
-    if (*app == '\0')
-        fault(r, "AZURE_SP_APP_ID", "is not set (the app id of the service principal)");
-    if (*tenant == '\0')
-        fault(r, "AZURE_SP_TENANT", "is not set (the tenant of the service principal)");
-    if (*password == '\0' || secret_set(&s->identity.client_secret, password, strlen(password), NULL) != OK)
-        fault(r, "AZURE_SP_PASSWORD", "is not set (the secret of the service principal)");
-    text(r, "AZURE_SP_APP_ID", app, NAME_CHARACTERS, s->identity.client_id, sizeof s->identity.client_id,
-         "letters, digits and dashes only");
-    text(r, "AZURE_SP_TENANT", tenant, NAME_CHARACTERS ".", s->identity.tenant, sizeof s->identity.tenant,
-         "letters, digits, dots and dashes only");
-    url(r, "AZURE_AUTHORITY_HOST", s->identity.authority);
-    url(r, "AZURE_ARM_ENDPOINT", s->arm_endpoint);
-    str_copy(s->identity.resource, sizeof s->identity.resource, s->arm_endpoint);
 }
 
 /* The next name of a comma list, without the blanks around it; "" when it is too long for one. False at the end. */
@@ -306,7 +237,6 @@ static void read_rest(const struct reader *r, struct settings *s)
 {
     const char *slack = get(r, "SLACK_URL"), *classes = get(r, "CLASSES"), *trainer = get(r, "TRAINER"),
                *root = r->lookup("FUNCTIONS_APP_ROOT_PATH");
-    const char *port = r->lookup("FUNCTIONS_CUSTOMHANDLER_PORT");
 
     if (*slack != '\0' && (!http_url_safe(slack) || secret_set(&s->slack_url, slack, strlen(slack), NULL) != OK))
         fault(r, "SLACK_URL", "an https address is needed");
@@ -317,12 +247,21 @@ static void read_rest(const struct reader *r, struct settings *s)
         fault(r, "TRAINER", "`tiny` is the only one there is");
     str_copy(s->trainer, sizeof s->trainer, trainer);
     str_copy(s->root, sizeof s->root, root != NULL && *root != '\0' ? root : ".");
+}
+
+enum err_code settings_read_port(const char *(*lookup)(const char *name), uint16_t *port, struct str *faults)
+{
+    struct reader r = {.lookup = lookup, .faults = faults};
+    const char *value = lookup("FUNCTIONS_CUSTOMHANDLER_PORT");
     char *end = NULL;
-    long n = port != NULL ? strtol(port, &end, 10) : 0;
-    if (n < 1 || n > 65535 || *end != '\0')
-        fault(r, "FUNCTIONS_CUSTOMHANDLER_PORT", "is not set: this program is started by the Azure Functions host");
-    else
-        s->port = (uint16_t)n;
+    long n = value != NULL ? strtol(value, &end, 10) : 0;
+
+    if (n < 1 || n > 65535 || *end != '\0') {
+        fault(&r, "FUNCTIONS_CUSTOMHANDLER_PORT", "is not set: this program is started by the Azure Functions host");
+        return ERR_INPUT;
+    }
+    *port = (uint16_t)n;
+    return OK;
 }
 
 enum err_code settings_read(const char *(*lookup)(const char *name), struct settings *s, struct str *faults, struct str *notes)
@@ -331,7 +270,7 @@ enum err_code settings_read(const char *(*lookup)(const char *name), struct sett
 
     *s = (struct settings){0};
     read_storage(&r, s);
-    read_identity(&r, s);
+    settings_read_identity(&r, s);
     read_machines(&r, s);
     read_limits(&r, s);
     read_rest(&r, s);
@@ -345,5 +284,6 @@ void settings_done(struct settings *s)
 {
     storage_done(&s->storage);
     secret_done(&s->identity.client_secret);
+    secret_done(&s->identity.header);
     secret_done(&s->slack_url);
 }

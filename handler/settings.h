@@ -11,7 +11,6 @@
 #include "job/request.h"
 
 struct settings {
-    uint16_t port;
     struct storage storage; /* without its http */
     struct identity_settings identity;
     char arm_endpoint[256], subscription[64], location[64], group_prefix[40], trainer[24];
@@ -24,6 +23,8 @@ struct settings {
 /* lookup is getenv, or a test's. On ERR_INPUT `faults` holds one line per fault; no line holds a secret. `notes` gets lines about replaced
  * names. */
 enum err_code settings_read(const char *(*lookup)(const char *name), struct settings *s, struct str *faults, struct str *notes) MUST_CHECK;
+/* The port that the Functions host names; a fault is one line more. */
+enum err_code settings_read_port(const char *(*lookup)(const char *name), uint16_t *port, struct str *faults) MUST_CHECK;
 void settings_done(struct settings *s);
 
 struct settings_row {

@@ -21,6 +21,7 @@ set(HANDLER_SOURCES
   handler/azure/files.c
   handler/azure/identity.c
   handler/azure/sign.c
+  handler/azure/sign_in.c
   handler/azure/storage.c
   handler/job/checks.c
   handler/job/classes.c
@@ -72,4 +73,5 @@ set(HANDLER_SOURCES
   handler/server/invocation.c
   handler/server/server.c
   handler/settings.c
+  handler/settings_identity.c
 )

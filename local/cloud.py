@@ -25,7 +25,7 @@ from local.clock import Clock
 from local.faults import Faults
 from local.files import Files
 from local.host import FunctionsHost, Options, Outcome
-from local.identity import Identity, Principal
+from local.identity import APP_PATH, Identity, Principal
 from local.paths import DIST
 from local.proxy import Proxy
 from local.queues import Queues
@@ -37,6 +37,10 @@ from local.vm import VmRunner
 TRAIN_QUEUE = "js-queue-items"
 DELETE_QUEUE = "delete-resources"
 TRAIN_SHARE = "train"
+MANAGED = {"AZURE_SP_APP_ID": "", "AZURE_SP_PASSWORD": "", "AZURE_SP_TENANT": ""}
+"""Settings of an app that has no service principal: its managed identity is taken."""
+ON_A_VM = {**MANAGED, "IDENTITY_ENDPOINT": "", "IDENTITY_HEADER": ""}
+"""Settings of an app on a VM with a managed identity."""
 
 
 class App:
@@ -84,6 +88,9 @@ class App:
             "AZURE_SP_APP_ID": cloud.principal.client_id,
             "AZURE_SP_PASSWORD": cloud.principal.secret,
             "AZURE_SP_TENANT": cloud.principal.tenant,
+            "IDENTITY_ENDPOINT": f"{cloud.identity.url}{APP_PATH}",
+            "IDENTITY_HEADER": cloud.identity.header,
+            "AZURE_IMDS_ENDPOINT": cloud.identity.url,
             "AZURE_LOCATION": "japaneast",
             "TRAIN_VM_RESOURCE_GROUP": "train-rg",
             "SLACK_URL": self._slack_url,
@@ -267,6 +274,7 @@ class LocalCloud:
         self.arm = Arm(*parts, self.identity, str(uuid.uuid4()), self.vms.boot)
         password = f"{secrets.token_urlsafe(24)}~+/="
         self.recorder.plant("service principal password", password)
+        self.recorder.plant("identity header", self.identity.header)
         self.principal = Principal(str(uuid.uuid4()), str(uuid.uuid4()), password)
         self.identity.principals.append(self.principal)
         for service in (

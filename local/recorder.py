@@ -71,6 +71,7 @@ class Exchange:
 BELONGS: frozenset[tuple[str, str, str]] = frozenset(
     {
         ("service principal password", "identity", "request body"),
+        ("identity header", "identity", "request headers"),
         ("token", "identity", "response body"),
         ("token", "arm", "request headers"),
         ("slack url", "slack", "url"),

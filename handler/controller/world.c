@@ -13,7 +13,8 @@
 #include "http/ahead.h"
 
 #define NO_SIGN_IN "the app is not let in to Azure"
-#define PAUSE_MS 20 /* doubled with each conflict */
+#define SIGN_IN_MS 30000 /* limit of one sign-in with its retries */
+#define PAUSE_MS 20      /* doubled with each conflict */
 
 static int64_t world_now_s(void *ctx)
 {
@@ -86,7 +87,7 @@ static bool can_sign_in(const struct errand *e, struct record *rec)
 
     if (str_starts(rec->trouble, NO_SIGN_IN))
         rec->trouble[0] = '\0'; /* of the last look */
-    if (identity_check(e->c->arm.identity, &err) == OK)
+    if (identity_try(e->c->arm.identity, clock_mono_ms(e->c->clock) + SIGN_IN_MS, &err) == OK)
         return true;
     log_line(LOG_ERROR, "%s", err.msg);
     snprintf(rec->trouble, sizeof rec->trouble, NO_SIGN_IN ": %.440s", err.msg);

@@ -15,7 +15,7 @@ static const char CAPACITY[] = "Azure has no free machine of this size there now
 static const char QUOTA[] = "The subscription's quota for this size is used up: ask for more in the portal (Quotas).";
 static const char SPOT_QUOTA[] = "The subscription's quota for Spot machines is used up: ask for more in the portal (Quotas).";
 static const char NO_SPOT[] = "This subscription, or this size, has no Spot machines.";
-static const char ROLE[] = "The app's service principal lacks a role: give it Contributor on the subscription.";
+static const char ROLE[] = "The app's identity lacks a role: give it Contributor on the subscription.";
 
 /* What means `later`, `elsewhere` or `otherwise`, and final refusals that need a person. */
 static const struct row ROWS[] = {
@@ -45,7 +45,8 @@ static const struct row ROWS[] = {
     {"OSProvisioningTimedOut", NULL, REMEDY_BOOT, ""},
     {"AuthorizationFailed", NULL, REMEDY_NO, ROLE},
     {"LinkedAuthorizationFailed", NULL, REMEDY_NO, ROLE},
-    {"sign_in", NULL, REMEDY_WAIT, "The app cannot sign in to Azure: check AZURE_SP_APP_ID, AZURE_SP_PASSWORD and AZURE_SP_TENANT."},
+    {"sign_in", NULL, REMEDY_WAIT,
+     "The app cannot sign in to Azure: check AZURE_SP_APP_ID, AZURE_SP_PASSWORD and AZURE_SP_TENANT, or the app's managed identity."},
     {"MissingSubscriptionRegistration", NULL, REMEDY_NO, "Register the resource provider that the message names in the subscription."},
     {"RequestDisallowedByPolicy", NULL, REMEDY_NO, "A policy of the subscription forbids it."},
     {"ReadOnlyDisabledSubscription", NULL, REMEDY_NO, "The subscription is disabled (unpaid or expired)."},

@@ -216,6 +216,167 @@ static void settings_are_checked(void **state)
     identity_close(NULL);
 }
 
+/* ---- managed identities ---- */
+
+#define APP_URL "http://169.254.129.2:8081/msi/token?api-version=2019-08-01&resource=https%3A%2F%2Fmanagement.azure.com%2F&client_id=mine"
+#define VM_URL "http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F"
+#define START_S 1767225600 /* of the fake clock */
+
+static void begin_managed(struct fixture *f, enum identity_kind kind, const struct fake_step *steps, size_t count)
+{
+    struct identity_settings s = {.kind = kind, .resource = "https://management.azure.com"};
+    struct err err;
+    str_copy(s.endpoint, sizeof s.endpoint, kind == IDENTITY_APP ? "http://169.254.129.2:8081/msi/token" : IMDS_ENDPOINT);
+    if (kind == IDENTITY_APP) {
+        str_copy(s.client_id, sizeof s.client_id, "mine");
+        assert_int_equal(secret_set(&s.header, "sentinel", 8, NULL), OK);
+    }
+    fake_clock_init(&f->clock);
+    assert_int_equal(f->clock.now_s, START_S);
+    fake_http_init(&f->fake, &f->clock, steps, count);
+    assert_ok(identity_open(&s, &f->fake.http, &f->id, &err), err);
+    secret_done(&s.header);
+}
+
+static void an_app_asks_the_platform(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {
+        {.method = "GET",
+         .url = APP_URL,
+         .expect = {"X-IDENTITY-HEADER: sentinel", "!Authorization", "!Metadata"},
+         .status = 200,
+         .answer = "{\"access_token\":\"t1\",\"expires_on\":\"1767229200\",\"token_type\":\"Bearer\"}"}, /* in an hour */
+        {.method = "GET", .url = "https://arm/x", .expect = {"Authorization: Bearer t1", "!X-IDENTITY-HEADER"}, .status = 200},
+        ASK("t1", 200),
+        {.method = "GET", .url = APP_URL, .status = 404}, /* not there yet */
+        {.method = "GET", .url = APP_URL, .status = 200, .answer = "{\"access_token\":\"t2\",\"expires_on\":1767300000}"},
+        ASK("t2", 200),
+    };
+    struct fixture f;
+    struct err err;
+    begin_managed(&f, IDENTITY_APP, steps, COUNT(steps));
+    assert_ok(ask(&f, &err), err);
+    f.clock.now_s += 3600 - 301;
+    assert_ok(ask(&f, &err), err);
+    f.clock.now_s += 1;
+    assert_ok(ask(&f, &err), err);
+    end(&f);
+}
+
+static void a_vm_asks_its_metadata_service(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {
+        {.method = "GET", .url = VM_URL, .status = 410}, /* it is being updated */
+        {.method = "GET", .url = VM_URL, .status = 410},
+        {.method = "GET", .url = VM_URL, .status = 410},
+        {.method = "GET", .url = VM_URL, .status = 410},
+        {.method = "GET", .url = VM_URL, .status = 410},
+        {.method = "GET", .url = VM_URL, .status = 404},
+        {.method = "GET",
+         .url = VM_URL,
+         .expect = {"Metadata: true", "!X-IDENTITY-HEADER"},
+         .status = 200, /* the length is that of a fresh token, the end is true */
+         .answer = "{\"access_token\":\"t1\",\"expires_in\":\"86400\",\"expires_on\":\"1767229200\"}"},
+        ASK("t1", 200),
+        {.method = "GET", .url = VM_URL, .status = 200, .answer = "{\"access_token\":\"t2\",\"expires_in\":\"3600\"}"},
+        ASK("t2", 200),
+    };
+    struct fixture f;
+    struct err err;
+    begin_managed(&f, IDENTITY_VM, steps, COUNT(steps));
+    assert_ok(ask(&f, &err), err);
+    f.clock.now_s = START_S + 3600 - 299;
+    assert_ok(ask(&f, &err), err);
+    end(&f);
+}
+
+static void managed_refusals_are_explained(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        enum err_code code;
+        const char *answer, *msg;
+    } rows[] = {
+        {400, ERR_REFUSED, "{\"statusCode\":400,\"message\":\"Unable to load requested managed identity.\",\"correlationId\":\"1\"}",
+         "cannot sign in with the managed identity mine of this app: Unable to load requested managed identity."},
+        {401, ERR_REFUSED, "{\"error\":{\"code\":\"x\",\"message\":\"wrong header\"}}",
+         "cannot sign in with the managed identity mine of this app: wrong header"},
+        {400, ERR_REFUSED, "{\"error\":\"invalid_request\",\"error_description\":\"Identity not found\"}",
+         "cannot sign in with the managed identity mine of this app: Identity not found"},
+        {403, ERR_REFUSED, "", "cannot sign in with the managed identity mine of this app: HTTP 403"},
+        {307, ERR_REFUSED, "", "cannot sign in with the managed identity mine of this app: HTTP 307"}, /* the header goes nowhere else */
+        {200, ERR_UNREACHABLE, "{\"access_token\":\"t\",\"expires_on\":\"1767225600\"}", "the answer holds no token"},
+        {200, ERR_UNREACHABLE, "{\"access_token\":\"t\",\"expires_on\":\"soon\"}", "the answer holds no token"},
+        {200, ERR_UNREACHABLE, "{\"access_token\":\"t\"}", "the answer holds no token"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct fake_step steps[] = {{.method = "GET", .url = APP_URL, .status = rows[i].status, .answer = rows[i].answer}};
+        struct fixture f;
+        struct err err;
+        begin_managed(&f, IDENTITY_APP, steps, COUNT(steps));
+        assert_int_equal(ask(&f, &err), rows[i].code);
+        assert_has(err.msg, rows[i].msg);
+        assert_null(strstr(err.msg, "sentinel"));
+        end(&f);
+    }
+}
+
+static void an_outage_of_the_platform_is_no_refusal(void **state)
+{
+    (void)state;
+    static const struct fake_step steps[] = {{.method = "GET", .url = APP_URL, .status = 404},
+                                             {.method = "GET", .url = APP_URL, .status = 404},
+                                             {.method = "GET", .url = APP_URL, .status = 404},
+                                             {.method = "GET", .url = APP_URL, .status = 500},
+                                             {.method = "GET", .url = APP_URL, .status = 404}};
+    struct fixture f;
+    struct err err;
+    begin_managed(&f, IDENTITY_APP, steps, COUNT(steps));
+    assert_int_equal(ask(&f, &err), ERR_UNREACHABLE);
+    assert_has(err.msg, "GET http://169.254.129.2:8081/msi/token: HTTP 404 again and again");
+    end(&f);
+}
+
+/* The header is a secret: in clear it goes to addresses that no router passes on, and IMDS is one address. */
+static void managed_settings_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        enum identity_kind kind;
+        const char *endpoint;
+        bool good;
+    } rows[] = {
+        {IDENTITY_APP, "http://127.0.0.1:41741/msi/token/", true},
+        {IDENTITY_APP, "http://10.0.0.4/x", true},
+        {IDENTITY_APP, "https://platform/x?a=b", true},
+        {IDENTITY_APP, "http://172.15.0.1/", false},
+        {IDENTITY_APP, "http://172.32.0.1/", false},
+        {IDENTITY_APP, "http://192.169.0.1/", false},
+        {IDENTITY_APP, "http://169.254.1.1@evil/", false},
+        {IDENTITY_APP, "http://169.254.1.1:1@evil/", false},
+        {IDENTITY_APP, "http://169.254.1.1.evil/", false},
+        {IDENTITY_APP, "", false},
+        {IDENTITY_VM, "http://169.254.169.254", true},
+        {IDENTITY_VM, "http://127.0.0.1:99", true},
+        {IDENTITY_VM, "http://169.254.169.253", false},
+        {IDENTITY_VM, "http://10.0.0.4", false},
+        {IDENTITY_VM, "", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct identity_settings s = {.kind = rows[i].kind};
+        assert_int_equal(secret_set(&s.header, "sentinel", 8, NULL), OK);
+        str_copy(s.endpoint, sizeof s.endpoint, rows[i].endpoint);
+        if ((sign_in_check(&s, NULL) == OK) != rows[i].good)
+            fail_msg("%s", rows[i].endpoint);
+        secret_done(&s.header);
+    }
+    struct identity_settings s = {.kind = IDENTITY_APP, .endpoint = "http://127.0.0.1/"};
+    assert_int_equal(sign_in_check(&s, NULL), ERR_INPUT);
+}
+
 /* ---- many threads, real clock: one sign-in, and all get its token ---- */
 
 static int sign_ins;
@@ -276,6 +437,11 @@ int main(void)
                                        cmocka_unit_test(refusals_are_final_and_explained),
                                        cmocka_unit_test(outages_are_tried_again),
                                        cmocka_unit_test(settings_are_checked),
+                                       cmocka_unit_test(an_app_asks_the_platform),
+                                       cmocka_unit_test(a_vm_asks_its_metadata_service),
+                                       cmocka_unit_test(managed_refusals_are_explained),
+                                       cmocka_unit_test(an_outage_of_the_platform_is_no_refusal),
+                                       cmocka_unit_test(managed_settings_are_checked),
                                        cmocka_unit_test(one_refresher_at_a_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,11 @@ static int good(void **state)
 
 static enum err_code read(struct settings *s, struct str *faults, struct str *notes)
 {
+    uint16_t port = 0;
     enum err_code code = settings_read(lookup, s, faults, notes);
+    if (settings_read_port(lookup, &port, faults) != OK)
+        code = ERR_INPUT;
+    assert_true(port == 7071 || code == ERR_INPUT);
     assert_null(strstr(str_c(faults), "sentinel"));
     assert_null(strstr(str_c(faults), "Eby8"));
     return code;
@@ -61,6 +65,7 @@ static void test_defaults(void **state)
     assert_int_equal(s.upload_wait_s, 300);
     assert_string_equal(s.arm_endpoint, "https://management.azure.com");
     assert_string_equal(s.storage.file, "https://acct.file.core.windows.net");
+    assert_int_equal(s.identity.kind, IDENTITY_PRINCIPAL);
     settings_done(&s);
 }
 
@@ -127,6 +132,68 @@ static void test_both_must_agree(void **state)
     settings_done(&s);
 }
 
+/* Microsoft's order, and what is half of one. */
+static void test_whose_identity(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *env[7][2];
+        enum identity_kind kind;
+        const char *client_id, *fault;
+    } rows[] = {
+        {{{"AZURE_CLIENT_ID", "a"},
+          {"AZURE_CLIENT_SECRET", "sentinel"},
+          {"AZURE_TENANT_ID", "t"},
+          {"IDENTITY_ENDPOINT", "http://localhost/"},
+          {"IDENTITY_HEADER", "sentinel"}},
+         IDENTITY_PRINCIPAL,
+         "a",
+         NULL},
+        {{{"IDENTITY_ENDPOINT", "http://169.254.129.2:8081/msi/token"}, {"IDENTITY_HEADER", "sentinel"}}, IDENTITY_APP, "", NULL},
+        {{{"IDENTITY_ENDPOINT", "http://172.16.5.3:8081/msi/token"},
+          {"IDENTITY_HEADER", "sentinel"},
+          {"AZURE_CLIENT_ID", "mine"},
+          {"AZURE_TENANT_ID", "t"}},
+         IDENTITY_APP,
+         "mine",
+         NULL},
+        {{{"AZURE_CLIENT_ID", "mine"}}, IDENTITY_VM, "mine", NULL},
+        {{{"AZURE_IMDS_ENDPOINT", "http://127.0.0.1:4000"}}, IDENTITY_VM, "", NULL},
+        {{{"AZURE_IMDS_ENDPOINT", "http://169.254.169.253"}}, IDENTITY_VM, "", "AZURE_IMDS_ENDPOINT: http://169.254.169.254 is needed"},
+        {{{"WEBSITE_INSTANCE_ID", "x"}}, IDENTITY_VM, "", "AZURE_SP_APP_ID: is not set, and this app has no managed identity"},
+        {{{"AZURE_CLIENT_ID", "a"}, {"AZURE_TENANT_ID", "t"}}, IDENTITY_PRINCIPAL, "a", "AZURE_SP_PASSWORD: is not set"},
+        {{{"AZURE_CLIENT_SECRET", "sentinel"}, {"IDENTITY_ENDPOINT", "http://localhost/"}, {"IDENTITY_HEADER", "sentinel"}},
+         IDENTITY_PRINCIPAL,
+         "",
+         "AZURE_SP_APP_ID: is not set"},
+        {{{"AZURE_SP_APP_ID", "a"}, {"IDENTITY_ENDPOINT", "http://localhost/"}, {"IDENTITY_HEADER", "sentinel"}},
+         IDENTITY_PRINCIPAL,
+         "a",
+         "AZURE_SP_PASSWORD: is not set"},
+        {{{"IDENTITY_ENDPOINT", "http://localhost/"}}, IDENTITY_APP, "", "IDENTITY_HEADER: is not set"},
+        {{{"IDENTITY_HEADER", "sentinel"}}, IDENTITY_APP, "", "IDENTITY_ENDPOINT: is not set"},
+        {{{"IDENTITY_ENDPOINT", "http://8.8.8.8/"}, {"IDENTITY_HEADER", "sentinel"}}, IDENTITY_APP, "", "IDENTITY_ENDPOINT: an https"},
+        {{{"IDENTITY_ENDPOINT", "http://elsewhere/"}, {"IDENTITY_HEADER", "sentinel"}}, IDENTITY_APP, "", "IDENTITY_ENDPOINT: an https"},
+        {{{"AZURE_CLIENT_ID", "a/b"}}, IDENTITY_VM, "", "AZURE_SP_APP_ID: letters, digits and dashes only"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO_STR faults = STR_MAX(16384), notes = STR_MAX(4096);
+        struct settings s;
+        good(NULL);
+        set("AZURE_SP_APP_ID", NULL);
+        set("AZURE_SP_PASSWORD", NULL);
+        set("AZURE_SP_TENANT", NULL);
+        for (size_t k = 0; k < COUNT(rows[i].env) && rows[i].env[k][0] != NULL; k++)
+            set(rows[i].env[k][0], rows[i].env[k][1]);
+        assert_int_equal(read(&s, &faults, &notes), rows[i].fault != NULL ? ERR_INPUT : OK);
+        assert_int_equal(s.identity.kind, rows[i].kind);
+        assert_string_equal(s.identity.client_id, rows[i].client_id);
+        if (rows[i].fault != NULL)
+            assert_has(str_c(&faults), rows[i].fault);
+        settings_done(&s);
+    }
+}
+
 static void test_each_fault(void **state)
 {
     (void)state;
@@ -185,6 +252,7 @@ static void test_all_faults_are_told_together(void **state)
     AUTO_STR faults = STR_MAX(16384), notes = STR_MAX(4096);
     struct settings s;
     env_count = 0;
+    set("WEBSITE_INSTANCE_ID", "in App Service, where no VM's identity is");
     assert_int_equal(read(&s, &faults, &notes), ERR_INPUT);
     static const char *const names[] = {"AzureWebJobsStorage", "TRAIN_VM_RESOURCE_GROUP", "AZURE_SP_APP_ID",
                                         "AZURE_SP_PASSWORD",   "AZURE_SP_TENANT",         "FUNCTIONS_CUSTOMHANDLER_PORT"};
@@ -220,7 +288,8 @@ static void test_readme_and_example_name_every_setting(void **state)
                  *rows[i].fallback != '\0' ? "`" : "", rows[i].meaning);
         assert_has(str_c(&readme), str_c(&line));
         str_addf(&member, "\"%s\"", rows[i].name);
-        if (!str_starts(rows[i].name, "AZURE_STORAGE_")) /* former names are not for new files */
+        /* Former names are not for new files, and what the platform sets must not be set over by people. */
+        if (!str_starts(rows[i].name, "AZURE_STORAGE_") && !str_starts(rows[i].name, "IDENTITY_"))
             assert_has(str_c(&example), str_c(&member));
     }
 }
@@ -232,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup(test_former_and_standard_names, good),
         cmocka_unit_test_setup(test_lists, good),
         cmocka_unit_test_setup(test_both_must_agree, good),
+        cmocka_unit_test_setup(test_whose_identity, good),
         cmocka_unit_test_setup(test_each_fault, good),
         cmocka_unit_test_setup(test_all_faults_are_told_together, good),
         cmocka_unit_test(test_readme_and_example_name_every_setting),

@@ -1,7 +1,8 @@
 """Planted secrets and signed links are looked for in everything that a run leaves anywhere.
 
-Where they must be: the password in the sign-in, a token in ARM's Authorization header, links in
-customData and in the addresses of requests to storage, Slack's address in requests to Slack.
+Where they must be: the password and the identity header in the sign-in, a token in ARM's
+Authorization header, links in customData and in the addresses of requests to storage, Slack's
+address in requests to Slack.
 """
 
 from __future__ import annotations
@@ -22,9 +23,17 @@ from urllib.parse import quote
 import pytest
 from azure.core.exceptions import ResourceExistsError
 
-from local.cloud import LocalCloud
+from local.cloud import MANAGED, LocalCloud
 from tests.e2e.conftest import hasten
-from tests.e2e.helpers import deliver, is_closed, rest, run_until_closed, turn_until, wait_for
+from tests.e2e.helpers import (
+    deliver,
+    is_closed,
+    rest,
+    run_until_closed,
+    turn,
+    turn_until,
+    wait_for,
+)
 from tests.e2e.quick import QuickVm
 
 SIGNED = re.compile(rb"sig=[A-Za-z0-9%+/]{20,}")
@@ -81,7 +90,8 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(dist, zip_bytes) -> Iterator[Run]:
-    with LocalCloud({"app": {"MAX_JOBS": "9"}}, dist=dist) as cloud, Sampler() as sampler:
+    apps = {"app": {"MAX_JOBS": "9"}, "managed": MANAGED}
+    with LocalCloud(apps, dist=dist) as cloud, Sampler() as sampler:
         app = hasten(cloud).app
         app.put_zip("a.zip", zip_bytes)
         cloud.vms.work = None
@@ -94,8 +104,22 @@ def run(dist, zip_bytes) -> Iterator[Run]:
         deliver(app, "{broken")
         deliver(app, "none.zip:no job")
         deliver(app, '{"v":1,"action":"status"}')
+        managed(cloud, zip_bytes)
         trouble(cloud)
         yield Run(cloud, sampler.seen)
+
+
+def managed(cloud: LocalCloud, zip_bytes: bytes) -> None:
+    """A job of an app with a managed identity, whose endpoint fails, refuses and then answers."""
+    app = cloud.apps["managed"]
+    cloud.vms.work = QuickVm()
+    app.put_zip("a.zip", zip_bytes)
+    cloud.faults.add(service="identity", url="/msi/token", reset="before", times=None)
+    app.send("a.zip:managed")
+    wait_for(lambda: app.record("managed"), what="managed")
+    turn(cloud, app)
+    cloud.faults.clear()
+    run_until_closed(cloud, "managed", app)
 
 
 def trouble(cloud: LocalCloud) -> None:
@@ -133,7 +157,17 @@ def test_the_run_was_worth_looking_at(run):
     for program in (b"handler", b"curl", b"retrain", b"trainers.tiny"):
         assert program in argv
     names = {name.split("#")[0] for name in run.secrets}
-    assert names == {"account key", "slack url", "service principal password", "token"}
+    assert names == {
+        "account key",
+        "identity header",
+        "service principal password",
+        "slack url",
+        "token",
+    }
+    shown = run.cloud.recorder.select("identity", "GET", "/msi/token")
+    header = run.cloud.identity.header
+    assert any(dict(e.request_headers).get("X-IDENTITY-HEADER") == header for e in shown)
+    assert run.cloud.apps["managed"].record("managed")["state"]["outcome"] == "succeeded"
     errors = [line for _, line in run.cloud.recorder.lines if "warn: " in line or "error: " in line]
     for service in SERVICES:
         address = getattr(run.cloud, service).url
@@ -177,7 +211,7 @@ def test_no_secret_in_what_people_read(run):
 
 
 def test_no_secret_in_a_command_line(run):
-    for line in run.argv:
+    for line in list(run.argv):  # looking goes on
         assert run.found_in(line) == [], line.split(b"\0")[0]
 
 

@@ -222,17 +222,25 @@ def test_all_faults_of_the_settings_are_told_at_once_and_no_secret(cloud):
 
 
 def test_nothing_set_at_all(cloud):
-    ended = run_handler({})
+    """In App Service, where an app without a managed identity has nothing to sign in with."""
+    ended = run_handler({"WEBSITE_INSTANCE_ID": "x"})
     assert ended.returncode == 1
     for name in (
         "AzureWebJobsStorage",
         "TRAIN_VM_RESOURCE_GROUP",
         "AZURE_SP_APP_ID",
-        "AZURE_SP_PASSWORD",
-        "AZURE_SP_TENANT",
         "FUNCTIONS_CUSTOMHANDLER_PORT",
     ):
         assert f"{name}: is not set" in ended.stderr
+    assert "or set AZURE_SP_APP_ID, AZURE_SP_PASSWORD and AZURE_SP_TENANT" in ended.stderr
+
+
+def test_half_a_service_principal(cloud):
+    ended = run_handler({"AZURE_SP_APP_ID": "app", "AZURE_CLIENT_SECRET": ""})
+    assert ended.returncode == 1
+    for name in ("AZURE_SP_PASSWORD", "AZURE_SP_TENANT"):
+        assert f"{name}: is not set" in ended.stderr
+    assert "AZURE_SP_APP_ID" not in ended.stderr
 
 
 def test_replaced_settings_are_answered_and_do_no_harm(cloud):
