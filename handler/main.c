@@ -1,5 +1,5 @@
 /* main.c - wiring: the only place that builds objects. The Functions host starts this program, talks HTTP to it on loopback, and kills it
- * without warning. */
+ * without warning. With `--check` a person starts it. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "check.h"
 #include "functions/functions.h"
 #include "http/curl.h"
 #include "server/server.h"
@@ -154,7 +155,26 @@ static int serve(struct parts *p, const sigset_t *signals, pid_t host)
     return 128 + signal;     /* never 0: the host would take that for a wish to stay down */
 }
 
-int main(void)
+/* `--check`: for a person at a terminal, without the Functions host. */
+static int check(struct parts *p)
+{
+    AUTO_STR faults = STR_MAX(16 * 1024), notes = STR_MAX(4096);
+    struct err err = {0};
+    bool good = false;
+    enum err_code code = settings_read(environment, &p->settings, &faults, &notes);
+
+    log_lines(LOG_INFO, &notes);
+    if (check_settings(&faults) && code == OK) {
+        if (build(p, &err) == OK)
+            good = check_services(&p->settings, &p->controller);
+        else
+            check_failed("program", &err);
+    }
+    stop(p);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
 {
     static struct parts parts; /* large, and shared by all threads */
     struct err err = {0};
@@ -162,6 +182,8 @@ int main(void)
     pid_t host = getppid();
 
     signal(SIGPIPE, SIG_IGN);
+    if (argc > 1 && str_is(argv[1], "--check"))
+        return check(&parts);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

@@ -20,6 +20,7 @@ set(HANDLER_SOURCES
   handler/azure/connection.c
   handler/azure/files.c
   handler/azure/identity.c
+  handler/azure/rights.c
   handler/azure/sign.c
   handler/azure/sign_in.c
   handler/azure/storage.c
@@ -72,6 +73,7 @@ set(HANDLER_SOURCES
   handler/functions/poison.c
   handler/server/invocation.c
   handler/server/server.c
+  handler/check.c
   handler/settings.c
   handler/settings_identity.c
 )

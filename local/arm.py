@@ -23,6 +23,18 @@ from local.service import Request, Response, Service
 LOCATIONS = ("japaneast", "japanwest", "eastus", "eastus2", "westeurope", "koreacentral")
 RESOURCE_VERSIONS = {"2021-04-01", "2022-09-01", "2022-12-01", "2024-03-01", "2025-04-01"}
 COMPUTE_VERSIONS = {"2024-03-01", "2024-07-01"}
+AUTHORIZATION_VERSIONS = {"2022-04-01"}
+CONTRIBUTOR = {
+    "actions": ["*"],
+    "notActions": [
+        "Microsoft.Authorization/*/Delete",
+        "Microsoft.Authorization/*/Write",
+        "Microsoft.Authorization/elevateAccess/Action",
+    ],
+    "dataActions": [],
+    "notDataActions": [],
+}
+"""What the role Contributor may do; the shape is that of the permissions call."""
 GROUP_NAME = re.compile(r"[-\w.()]{0,89}[-\w()]")
 DEPLOYMENT_NAME = re.compile(r"[-\w.()]{1,64}", re.ASCII)
 TAG_NAME = re.compile(r"[^<>%&\\?/]{1,512}")
@@ -168,6 +180,7 @@ class Arm(Service):
         fail_next       -- an `error` with which the next deployment ends (see nested_failure)
         capacity        -- asked with vmSize, location and priority of each deployment: the `error`
                            with which it ends, or None
+        permissions     -- what the caller may do: one entry per role; told, not enforced
         comes_back      -- a group deleted while its deployment runs appears again with its VM
         """
         super().__init__(clock, recorder, faults)
@@ -178,6 +191,7 @@ class Arm(Service):
         self.fail_next: dict[str, Any] | None = None
         self.capacity: Callable[[str, str, str], dict[str, Any] | None] | None = None
         self.comes_back = False
+        self.permissions: list[dict[str, Any]] = [CONTRIBUTOR]
         self.machines: list[Machine] = []
         self._boot = boot
         self._lock = threading.RLock()
@@ -274,8 +288,12 @@ class Arm(Service):
             )
         pieces = request.segments()
         lower = [piece.lower() for piece in pieces]
-        compute = "microsoft.compute" in lower
-        if version not in (COMPUTE_VERSIONS if compute else RESOURCE_VERSIONS):
+        versions = RESOURCE_VERSIONS
+        if "microsoft.compute" in lower:
+            versions = COMPUTE_VERSIONS
+        elif "microsoft.authorization" in lower:
+            versions = AUTHORIZATION_VERSIONS
+        if version not in versions:
             raise Failed(
                 400, "InvalidApiVersionParameter", f"The api-version '{version}' is invalid."
             )
@@ -283,7 +301,7 @@ class Arm(Service):
             raise Failed(404, "InvalidResourceType", "The resource type could not be found.")
         if len(lower) == 1:
             self._only(request, "GET")
-            return Response.json(200, {"value": [self._subscription()]})
+            return Response.json(200, {"value": [self._subscription()], "nextLink": ""})
         if lower[1] != self.subscription.lower():
             raise Failed(
                 404, "SubscriptionNotFound", f"The subscription '{pieces[1]}' could not be found."
@@ -294,6 +312,12 @@ class Arm(Service):
             return Response.json(200, self._subscription())
         if low[0] == "operationresults" and len(low) == 2:
             return self._operation_result(rest[1])
+        if low == ["providers", "microsoft.authorization", "permissions"]:
+            self._only(request, "GET")
+            return Response.json(200, {"value": self.permissions})
+        if low == ["locations"]:
+            self._only(request, "GET")
+            return Response.json(200, {"value": [self._location(name) for name in LOCATIONS]})
         if low[0] != "resourcegroups":
             raise Failed(404, "InvalidResourceType", "The resource type could not be found.")
         if len(low) == 1:
@@ -325,6 +349,14 @@ class Arm(Service):
             "subscriptionId": self.subscription,
             "displayName": "Local",
             "state": "Enabled",
+        }
+
+    def _location(self, name: str) -> dict[str, Any]:
+        return {
+            "id": f"/subscriptions/{self.subscription}/locations/{name}",
+            "name": name,
+            "displayName": name.title(),
+            "metadata": {"regionType": "Physical"},
         }
 
     def _find(self, name: str) -> Group:

@@ -1,9 +1,9 @@
 #include "azure/arm_call.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define VERSION_QUERY "?api-version=" ARM_VERSION
-#define SUBSCRIPTIONS_VERSION "2022-12-01"
 #define JSON_DEPTH 100 /* templates come back in records of deployments */
 #define ANSWER_MAX (8u * 1024 * 1024)
 #define CALL_MS 30000
@@ -26,13 +26,18 @@ void arm_start(const struct arm *a, const char *method, struct http_request *req
     req->auth = identity_authorizer(a->identity);
 }
 
+static void add_subscription(const struct arm *a, struct str *url)
+{
+    str_add(url, "/subscriptions/");
+    str_add_percent(url, a->subscription);
+}
+
 /* Starts a request on a group, or with kind and name on something in it; tail comes behind. */
 static void start_in_group(const struct arm *a, const char *method, const char *group, const char *kind, const char *name, const char *tail,
                            struct http_request *req)
 {
     arm_start(a, method, req);
-    str_add(&req->url, "/subscriptions/");
-    str_add_percent(&req->url, a->subscription);
+    add_subscription(a, &req->url);
     str_add(&req->url, "/resourceGroups/");
     str_add_percent(&req->url, group);
     if (kind) {
@@ -246,6 +251,26 @@ enum err_code arm_vm_get(const struct arm *a, const char *group, const char *nam
 
 /* ---- subscriptions ---- */
 
+enum err_code arm_read(const struct arm *a, const char *tail, struct json **answer, struct err *err)
+{
+    AUTO_REQUEST req = {0};
+    arm_start(a, "GET", &req);
+    add_subscription(a, &req.url);
+    str_add(&req.url, tail);
+    return arm_call(a, &req, "SubscriptionNotFound", answer, err);
+}
+
+const char *arm_tail(const struct arm *a, const char *url)
+{
+    AUTO_REQUEST req = {0};
+    arm_start(a, "GET", &req);
+    add_subscription(a, &req.url);
+    const char *own = str_c(&req.url);
+    if (!own || strncasecmp(url, own, req.url.len) != 0 || !strchr("/?", url[req.url.len]))
+        return NULL;
+    return url + req.url.len;
+}
+
 enum err_code arm_only_subscription(const struct arm *a, char out[64], struct err *err)
 {
     AUTO_REQUEST req = {0};
@@ -253,7 +278,7 @@ enum err_code arm_only_subscription(const struct arm *a, char out[64], struct er
     AUTO_STR names = STR_MAX(360);
     size_t count;
     arm_start(a, "GET", &req);
-    str_add(&req.url, "/subscriptions?api-version=" SUBSCRIPTIONS_VERSION);
+    str_add(&req.url, "/subscriptions?api-version=" ARM_SUBSCRIPTIONS_VERSION);
     enum err_code code = arm_call(a, &req, NO_GROUP, &answer, err);
     if (code)
         return code;

@@ -67,6 +67,12 @@ struct arm_vm {
     enum arm_state state;
 };
 enum err_code arm_vm_get(const struct arm *a, const char *group, const char *name, struct arm_vm *out, struct err *err) MUST_CHECK;
+/* GET of the subscription itself or of something below it: tail begins with `?` or `/`, is escaped, and names its api-version. ERR_ABSENT:
+ * no such subscription, or none that the identity may see. */
+enum err_code arm_read(const struct arm *a, const char *tail, struct json **answer, struct err *err) MUST_CHECK;
+/* What arm_read takes for an address that Azure gave (nextLink); NULL when it is not below this very subscription at this very host. */
+const char *arm_tail(const struct arm *a, const char *url);
+#define ARM_SUBSCRIPTIONS_VERSION "2022-12-01"
 /* The only subscription that the identity sees; else ERR_INPUT with a sentence that names them and the setting. */
 enum err_code arm_only_subscription(const struct arm *a, char out[64], struct err *err) MUST_CHECK;
 #endif

@@ -186,19 +186,26 @@ enum err_code blob_delete(const struct storage *s, const char *container, const 
     return code == ERR_ABSENT ? OK : code;
 }
 
+/* Starts a request on a container or queue. */
+static void start_on(const struct storage *s, enum storage_service service, const char *method, const char *name, const char *query,
+                     struct http_request *req)
+{
+    AUTO_STR path = STR_MAX(1024);
+    str_add(&path, "/");
+    str_add_percent(&path, name);
+    str_add(&path, query);
+    storage_request(s, service, method, str_c(&path), req);
+}
+
 /* PUT of a thing that may be there already, which the service says with `exists`. */
 static enum err_code create(const struct storage *s, enum storage_service service, const char *name, const char *query, const char *exists,
                             struct err *err)
 {
     AUTO_REQUEST req = {0};
-    AUTO_STR path = STR_MAX(1024);
     struct err local;
     if (!err)
         err = &local;
-    str_add(&path, "/");
-    str_add_percent(&path, name);
-    str_add(&path, query);
-    storage_request(s, service, "PUT", str_c(&path), &req);
+    start_on(s, service, "PUT", name, query, &req);
     enum err_code code = storage_send(s, &req, NULL, err);
     return code == ERR_CONFLICT && str_is(err->remote, exists) ? OK : code;
 }
@@ -211,4 +218,18 @@ enum err_code blob_create_container(const struct storage *s, const char *contain
 enum err_code queue_create(const struct storage *s, const char *queue, struct err *err)
 {
     return create(s, STORAGE_QUEUE, queue, "", "QueueAlreadyExists", err);
+}
+
+enum err_code blob_find_container(const struct storage *s, const char *container, struct err *err)
+{
+    AUTO_REQUEST req = {0};
+    start_on(s, STORAGE_BLOB, "GET", container, "?restype=container", &req);
+    return storage_send(s, &req, NULL, err);
+}
+
+enum err_code queue_find(const struct storage *s, const char *queue, struct err *err)
+{
+    AUTO_REQUEST req = {0};
+    start_on(s, STORAGE_QUEUE, "GET", queue, "?comp=metadata", &req);
+    return storage_send(s, &req, NULL, err);
 }

@@ -41,4 +41,7 @@ enum err_code blob_list(const struct storage *s, const char *container, const ch
 
 enum err_code blob_create_container(const struct storage *s, const char *container, struct err *err) MUST_CHECK; /* exists: OK */
 enum err_code queue_create(const struct storage *s, const char *queue, struct err *err) MUST_CHECK;              /* exists: OK */
+/* Whether it is there, without making it: ERR_ABSENT when it is not. */
+enum err_code blob_find_container(const struct storage *s, const char *container, struct err *err) MUST_CHECK;
+enum err_code queue_find(const struct storage *s, const char *queue, struct err *err) MUST_CHECK;
 #endif

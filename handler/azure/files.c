@@ -129,6 +129,13 @@ enum err_code files_create_share(const struct storage *s, const char *share, str
     return create(s, share, "", "?restype=share", "ShareAlreadyExists", err);
 }
 
+enum err_code files_find_share(const struct storage *s, const char *share, struct err *err)
+{
+    AUTO_REQUEST req = {0};
+    start(s, "GET", share, "", "?restype=share", &req);
+    return storage_send(s, &req, NULL, err);
+}
+
 /* ---- list ---- */
 
 #define ENTRY "EnumerationResults/Entries/File"

@@ -17,6 +17,8 @@ enum err_code files_write(const struct storage *s, const char *share, const char
 enum err_code files_make_directory(const struct storage *s, const char *share, const char *path,
                                    struct err *err) MUST_CHECK;                                           /* exists: OK; one level */
 enum err_code files_create_share(const struct storage *s, const char *share, struct err *err) MUST_CHECK; /* exists: OK */
+/* Whether it is there, without making it: ERR_ABSENT when it is not. */
+enum err_code files_find_share(const struct storage *s, const char *share, struct err *err) MUST_CHECK;
 /* Names (files only) directly in a directory ("" is the root) that start with prefix, with their last-modified where the service gives it
  * (else 0). */
 typedef bool (*files_visit)(void *ctx, const char *name, int64_t modified_s);

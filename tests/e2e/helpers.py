@@ -102,7 +102,8 @@ def run_until_closed(
 def explain(app: App) -> str:
     """What is live, and the handler's last lines: for messages of failed assertions."""
     live = {job: state(app, job) for job in app.markers()}
-    return "\n".join([json.dumps(live), *app.host.lines[-25:]])
+    lines = app.host.lines if app.hosts else []
+    return "\n".join([json.dumps(live), *lines[-25:]])
 
 
 def deliver(app: App, text: str | bytes, message_id: str | None = None) -> str:

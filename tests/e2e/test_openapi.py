@@ -24,6 +24,7 @@ from local.arm import Timing, nested_failure
 from local.cloud import LocalCloud
 from local.paths import ROOT
 from local.recorder import Exchange
+from tests.e2e.check import run_check
 from tests.e2e.conftest import hasten
 from tests.e2e.helpers import accepted, deliver, machine, run_until_closed, turn_until
 from tests.e2e.quick import QuickVm
@@ -134,6 +135,25 @@ def oav(exchanges: list[Exchange]) -> subprocess.CompletedProcess[str]:
 @with_specs
 def test_every_call_and_answer_is_as_the_openapi_files_say(traffic: Traffic) -> None:
     found = oav(traffic.exchanges)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
+@with_specs
+def test_what_check_asks_is_as_the_openapi_files_say(dist: Path) -> None:
+    """The list of rights is described for groups alone; the real service answers for subscriptions
+    too, with the same body, which is therefore looked at as that of a group."""
+    with LocalCloud(dist=dist, hosts=False) as cloud:
+        for subscription in (cloud.arm.subscription, ""):
+            app = {**cloud.app.settings(), "AZURE_SUBSCRIPTION_ID": subscription}
+            assert run_check(cloud, settings=app).code == 0
+        exchanges = cloud.recorder.select("arm")
+    rights = "/providers/Microsoft.Authorization/permissions?"
+    checked = []
+    for e in exchanges:
+        url = e.url.replace(rights, f"/resourcegroups/any{rights}")
+        checked.append(Exchange(**{**vars(e), "url": url}))
+    assert len({e.url for e in checked}) == 4, "subscription, the list of them, rights, regions"
+    found = oav(checked)
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
 
 

@@ -24,6 +24,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 
 from local.cloud import MANAGED, LocalCloud
+from tests.e2e.check import run_check
 from tests.e2e.conftest import hasten
 from tests.e2e.helpers import (
     deliver,
@@ -120,6 +121,11 @@ def managed(cloud: LocalCloud, zip_bytes: bytes) -> None:
     turn(cloud, app)
     cloud.faults.clear()
     run_until_closed(cloud, "managed", app)
+    run_check(cloud, app)
+    cloud.identity.revoke()
+    cloud.identity.system = False
+    run_check(cloud, app)
+    cloud.identity.system = True
 
 
 def trouble(cloud: LocalCloud) -> None:
