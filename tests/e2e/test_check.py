@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 
 from local.arm import CONTRIBUTOR
 from local.cloud import MANAGED, ON_A_VM, LocalCloud
+from local.paths import ROOT
 from local.recorder import Exchange
 from tests.e2e.check import run_check
 
@@ -116,6 +120,26 @@ def test_it_needs_no_functions_host(cloud):
     """FUNCTIONS_CUSTOMHANDLER_PORT is the host's; its absence is no fault of the operator."""
     assert "FUNCTIONS_CUSTOMHANDLER_PORT" not in cloud.app.settings()
     assert run_check(cloud).code == 0
+
+
+def test_the_lines_of_the_readme(cloud, tmp_path):
+    """In an app root with a filled-in local.settings.json, as an operator types them."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    script = next(b for b in re.findall(r"```sh\n(.*?)```", readme, re.S) if "--check" in b)
+    for entry in cloud.dist.iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    settings = {"IsEncrypted": False, "Values": {**cloud.app.settings(), "CLASSES": "ok, it's"}}
+    (tmp_path / "local.settings.json").write_text(json.dumps(settings))
+    done = subprocess.run(
+        ["bash", "-ec", script],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", **cloud.clock.environment()},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "All is well."
 
 
 def test_a_wrong_secret(cloud):
