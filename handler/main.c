@@ -97,6 +97,10 @@ static enum err_code build(struct parts *p, struct err *err)
     str_copy(c->arm.subscription, sizeof c->arm.subscription, s->subscription);
     code = identity_open(&s->identity, &p->http, &c->arm.identity, err);
     if (code == OK)
+        code = arm_quota_open(&clock_system, &c->quota, err);
+    if (code == OK)
+        code = prices_open(s->prices_endpoint, &p->http, &c->prices, err);
+    if (code == OK)
         code = assets_load(s->root, &c->assets, err);
     failures_init(&p->failures);
     p->app = (struct app){
@@ -113,6 +117,7 @@ static enum err_code build(struct parts *p, struct err *err)
                 .epochs_max = s->epochs_max,
                 .max_minutes = s->max_minutes,
                 .max_job_minutes = s->max_job_minutes,
+                .max_job_micro_usd = s->max_job_micro_usd,
             },
     };
     return code;
@@ -121,6 +126,8 @@ static enum err_code build(struct parts *p, struct err *err)
 static void stop(struct parts *p)
 {
     assets_done(&p->controller.assets);
+    arm_quota_close(p->controller.quota);
+    prices_close(p->controller.prices);
     identity_close(p->controller.arm.identity);
     curl_stop(p->pool);
     settings_done(&p->settings);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/money.h"
+
 static const struct settings_row ROWS[] = {
     {"AzureWebJobsStorage", "", "connection string (with account key) of the storage account that has the queues, containers and shares"},
     {"TRAIN_VM_RESOURCE_GROUP", "", "how the names of the resource groups begin that are made for machines (at most 39 characters)"},
@@ -27,6 +29,7 @@ static const struct settings_row ROWS[] = {
     {"MAX_JOBS", "2", "machines at the same time"},
     {"MAX_HOURS", "8", "hours a job may take when the message names none"},
     {"MAX_JOB_HOURS", "24", "most hours a message may ask for (0.5 to 48)"},
+    {"MAX_JOB_COST", "", "most US dollars that a job may cost, such as 20 or 12.50; left out: no limit"},
     {"WAIT_FOR_UPLOAD", "5", "minutes that a message waits for its zip"},
     {"SLACK_URL", "", "incoming webhook; left out: nobody is told by Slack"},
     {"TRAINER", "tiny", "program that trains"},
@@ -38,6 +41,7 @@ static const struct settings_row ROWS[] = {
     {"AZURE_IMDS_ENDPOINT", IMDS_ENDPOINT, "where a VM's managed identity is asked; another one only for tests, on this machine"},
     {"IDENTITY_ENDPOINT", "", "where an app's managed identity is asked: set by the platform once the app has one, never by hand"},
     {"IDENTITY_HEADER", "", "the secret that goes there: set by the platform too"},
+    {"AZURE_PRICES_ENDPOINT", "https://prices.azure.com", "Azure's public price list"},
 };
 static const struct {
     const char *name, *answer;
@@ -230,6 +234,9 @@ static void read_limits(const struct reader *r, struct settings *s)
     s->max_minutes = (int32_t)(number(r, "MAX_HOURS", 0.5, 48) * 60);
     if (s->max_minutes > s->max_job_minutes)
         fault(r, "MAX_HOURS", "must not be above MAX_JOB_HOURS");
+    const char *cost = get(r, "MAX_JOB_COST");
+    if (*cost != '\0' && !money_parse(cost, &s->max_job_micro_usd))
+        fault(r, "MAX_JOB_COST", "US dollars such as 20 or 12.50 are needed");
     s->upload_wait_s = (int32_t)(number(r, "WAIT_FOR_UPLOAD", 1, 24.0 * 60) * 60);
 }
 

@@ -13,12 +13,13 @@
 struct settings {
     struct storage storage; /* without its http */
     struct identity_settings identity;
-    char arm_endpoint[256], subscription[64], location[64], group_prefix[40], trainer[24];
+    char arm_endpoint[256], prices_endpoint[256], subscription[64], location[64], group_prefix[40], trainer[24];
     struct secret slack_url;
     char vm_size[PLACE_MAX], vm_sizes[1024], regions[PLACES_MAX * PLACE_MAX]; /* the first of each list, too */
     enum job_spot spot;
     char classes[4096], root[1024];
     int32_t epochs, epochs_max, max_jobs, max_minutes, max_job_minutes, upload_wait_s;
+    int64_t max_job_micro_usd; /* 0: no limit */
 };
 /* lookup is getenv, or a test's. On ERR_INPUT `faults` holds one line per fault; no line holds a secret. `notes` gets lines about replaced
  * names. */

@@ -84,5 +84,6 @@ void settings_read_identity(const struct reader *r, struct settings *s)
         read_vm_identity(r, &s->identity);
     url(r, "AZURE_AUTHORITY_HOST", s->identity.authority);
     url(r, "AZURE_ARM_ENDPOINT", s->arm_endpoint);
+    url(r, "AZURE_PRICES_ENDPOINT", s->prices_endpoint);
     str_copy(s->identity.resource, sizeof s->identity.resource, s->arm_endpoint);
 }

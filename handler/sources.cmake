@@ -4,6 +4,7 @@ set(HANDLER_SOURCES
   handler/base/crypto.c
   handler/base/error.c
   handler/base/json.c
+  handler/base/json_items.c
   handler/base/json_scan.c
   handler/base/json_write.c
   handler/base/log.c
@@ -15,20 +16,24 @@ set(HANDLER_SOURCES
   handler/azure/arm.c
   handler/azure/arm_error.c
   handler/azure/arm_list.c
+  handler/azure/arm_quota.c
   handler/azure/blob.c
   handler/azure/blob_list.c
   handler/azure/connection.c
   handler/azure/files.c
   handler/azure/identity.c
+  handler/azure/prices.c
   handler/azure/rights.c
   handler/azure/sign.c
   handler/azure/sign_in.c
   handler/azure/storage.c
+  handler/job/bill.c
   handler/job/checks.c
   handler/job/classes.c
   handler/job/decode.c
   handler/job/lost.c
   handler/job/message.c
+  handler/job/money.c
   handler/job/names.c
   handler/job/notice.c
   handler/job/place.c
@@ -54,6 +59,7 @@ set(HANDLER_SOURCES
   handler/controller/ledger.c
   handler/controller/lines.c
   handler/controller/machine.c
+  handler/controller/preflight.c
   handler/controller/publish.c
   handler/controller/rounds.c
   handler/controller/slots.c
@@ -67,6 +73,7 @@ set(HANDLER_SOURCES
   handler/functions/delete_resources.c
   handler/functions/failures.c
   handler/functions/intake.c
+  handler/functions/intake_cost.c
   handler/functions/job_watch.c
   handler/functions/js_queue_items.c
   handler/functions/orders.c

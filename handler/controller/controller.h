@@ -5,9 +5,10 @@
 #define CONTROLLER_H
 #include <pthread.h>
 
-#include "azure/arm.h"
+#include "azure/arm_quota.h"
 #include "azure/blob.h"
 #include "azure/files.h"
+#include "azure/prices.h"
 #include "controller/assets.h"
 #include "job/record.h"
 
@@ -19,6 +20,8 @@ struct controller {
     bool sign_in_told;            /* people know that the app cannot sign in */
     int64_t swept_s;              /* when leftovers were looked for last */
     char suspect[16][JOB_ID_MAX]; /* slot holders without a record at the last sweep; read and written by the one that sweeps */
+    struct arm_quota *quota;
+    struct prices *prices;
     const struct http *http;
     const struct clock *clock;
     struct secret slack_url; /* empty: nobody is told by Slack */

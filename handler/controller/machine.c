@@ -5,7 +5,9 @@
 
 #include "base/log.h"
 #include "controller/bootstrap.h"
+#include "controller/preflight.h"
 #include "controller/template.h"
+#include "job/bill.h"
 #include "job/remedy.h"
 
 #define BODY_MAX (256 * 1024)
@@ -78,6 +80,7 @@ void machine_look_group(const struct errand *e, struct record *rec, struct job_s
         seen->group = find_group(arm, rec, group, &foreign, &leaving, &err);
     if (seen->group == UNSEEN)
         log_line(LOG_WARN, "group %s: %s", group, err.msg);
+    bill_look(rec, seen->group, controller_now_s(e->c));
 }
 
 void machine_look_deployment(const struct errand *e, struct record *rec, struct job_seen *seen)
@@ -99,6 +102,7 @@ void machine_look_deployment(const struct errand *e, struct record *rec, struct 
         log_line(LOG_WARN, "deployment in %s: %s", group, err.msg);
     else {
         seen->deployment = YES;
+        preflight_bill(e->c, rec); /* the call that ordered it may have saved nothing more */
         if (d.state == ARM_FAILED || d.state == ARM_CANCELED) {
             err_set(&err, ERR_REFUSED, "%s", d.state == ARM_CANCELED ? "the deployment was cancelled" : d.error.message);
             str_copy(err.remote, sizeof err.remote, d.error.code);
@@ -202,11 +206,14 @@ static enum err_code ensure_group(const struct errand *e, const struct arm *arm,
         return OK;
     if (there == UNSEEN)
         return err->code;
+    enum err_code code = preflight_machine(e->c, arm, record_size(rec), record_region(rec), job_on_spot(&rec->terms, &rec->state), err);
+    if (code != OK)
+        return code;
     if (too_late(e, rec))
         return err_set(err, ERR_UNREACHABLE, "no time left in this call");
     str_copy(want.location, sizeof want.location, record_region(rec));
     template_tags(rec, &want);
-    enum err_code code = arm_group_put(arm, group, &want, made, err);
+    code = arm_group_put(arm, group, &want, made, err);
     if (code == OK)
         rec->group_made = rec->state.attempt;
     return code;
@@ -255,9 +262,10 @@ void machine_create(const struct errand *e, struct record *rec, struct job_seen 
         code = ensure_deployment(e, arm, rec, group, made, &there, &err);
     if (there)
         seen->deployment = YES;
-    if (code == OK)
+    if (code == OK) {
         log_line(LOG_INFO, "deployment in %s is %s", group, there ? "there already" : "accepted");
-    else
+        preflight_bill(e->c, rec);
+    } else
         trouble(rec, seen, "The machine could not be ordered", &err);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "controller/preflight.h"
 #include "job/notice.h"
 
 #define SLACK_MS 5000
@@ -102,6 +103,8 @@ void tell_due(const struct errand *e, struct record *rec, struct job_seen *seen)
     static const enum job_notice slack[] = {NOTICE_ACCEPTED, NOTICE_STARTED, NOTICE_AGAIN, NOTICE_RESULT, NOTICE_STUCK};
     uint32_t due = job_untold(&rec->state);
 
+    if ((due & NOTICE_ACCEPTED) != 0 && has_slack(e->c))
+        preflight_quote(e->c, rec);
     if ((due & NOTICE_RESULT_FILE) != 0 && told_file(e->c, rec))
         seen->told |= NOTICE_RESULT_FILE;
     for (size_t i = 0; i < sizeof slack / sizeof *slack; i++) {

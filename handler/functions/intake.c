@@ -181,6 +181,7 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
     str_copy(rec->job_id, sizeof rec->job_id, m->request.job_id);
     str_copy(rec->parent_name, sizeof rec->parent_name, found->parent_name);
     rec->baseline = found->baseline;
+    rec->dearest_micro_usd = found->dearest_micro_usd;
     str_copy(rec->message_id, sizeof rec->message_id, inv->message_id);
     str_copy(rec->owner, sizeof rec->owner, c->owner);
     names_slug(rec->owner, rec->job_id, rec->slug);

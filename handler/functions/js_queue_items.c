@@ -142,6 +142,7 @@ static enum err_code train(const struct app *app, struct invocation *inv, struct
             code = intake_look(app, m, &found, err);
         if (code != OK)
             return code;
+        intake_look_cost(app, m, &found);
         if (m->faults > 0)
             return refuse(app, inv, m, said, err);
         code = accept_new(app, inv, m, &found, &r, said, err);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/money.h"
 #include "job/text.h"
 #include "job/zipname.h"
 
@@ -127,6 +128,19 @@ void check_max_hours(struct reading *r, enum rule_id id, const char *text)
         *to = hours < 0.5 ? 30 : most < 48 * 60 ? most : 48 * 60;
     rules_fault(r, id, "E18", "`%s` is not allowed; allowed: a number from 0.5 to %g", echo(text, shown),
                 (most < 48 * 60 ? most : 48 * 60) / 60.0);
+}
+
+void check_max_cost(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    int64_t cost = 0, most = r->defaults->max_job_micro_usd;
+    AUTO_STR limit = STR_MAX(32);
+    if (money_parse(text, &cost) && (most == 0 || cost <= most)) {
+        r->m->request.max_micro_usd = cost;
+        return;
+    }
+    money_add(&limit, most > 0 ? most : MONEY_MAX);
+    rules_fault(r, id, "E15", "`%s` is not allowed; allowed: US dollars such as 20 or 12.5, at most %s", echo(text, shown), str_c(&limit));
 }
 
 void check_epochs(struct reading *r, enum rule_id id, const char *text)

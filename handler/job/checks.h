@@ -20,6 +20,7 @@ void check_default_sizes(struct reading *r);
 void check_default_regions(struct reading *r);
 void check_force(struct reading *r, enum rule_id id, const char *text);
 void check_max_hours(struct reading *r, enum rule_id id, const char *text);
+void check_max_cost(struct reading *r, enum rule_id id, const char *text);
 void check_classes(struct reading *r, enum rule_id id, const char *text); /* classes.c; reads r->item */
 void check_epochs(struct reading *r, enum rule_id id, const char *text);
 void check_task(struct reading *r, enum rule_id id, const char *text);

@@ -15,6 +15,7 @@ struct message_defaults {                 /* from the settings */
     const char *classes;                  /* CLASSES, may be "" */
     int32_t epochs, epochs_max;           /* EPOCHS, EPOCHS_MAX */
     int32_t max_minutes, max_job_minutes; /* MAX_HOURS, MAX_JOB_HOURS */
+    int64_t max_job_micro_usd;            /* MAX_JOB_COST; 0: no limit */
 };
 enum message_action { ACTION_NONE, ACTION_TRAIN, ACTION_STATUS, ACTION_CANCEL, ACTION_EXTEND, ACTION_RETRY };
 #define ACTIONS 6
@@ -40,6 +41,8 @@ struct message {
                                              before message_fault */
     bool corrected_fresh, corrected_task; /* continue_from is left out; task and model are the default ones */
     bool corrected_force;                 /* with force */
+    int32_t corrected_minutes;            /* 0: as in the request. A caller may put some here before message_fault */
+    bool corrected_uncapped;              /* max_cost is left out; likewise */
     char default_job_id[JOB_ID_MAX];
     const struct message_defaults *defaults; /* borrowed */
     char notes[3][200];                      /* "full-width characters were read as ..." */
@@ -52,7 +55,8 @@ enum err_code message_read(const char *bytes, size_t len, const char *message_id
                            struct message *m, struct err *err) MUST_CHECK;
 void message_done(struct message *m);
 
-/* Adds a fault found later by looking into storage (E09, E10, E16, another task in a line) and writes `corrected` again: field job_id gets
+/* Adds a fault found later by looking into storage (E09, E10, E15, E16, another task in a line) and writes `corrected` again: field job_id
+ * gets
  * `<job_id>-2`, continue_from (refered_job_id) is left out, line becomes one of its own ("<line>-<task>"), task (dl_type) becomes the
  * default one, other fields stay. Like every message with faults, the request then bears default_job_id ("": stays). */
 void message_fault(struct message *m, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 4, 5)));

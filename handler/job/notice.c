@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "job/bill.h"
+#include "job/money.h"
 
 /* "42 min", "3 h 05 min", "less than a minute" */
 static void add_duration(struct str *to, int64_t seconds)
@@ -34,6 +36,11 @@ static void add_accepted(const struct record *rec, struct str *to)
              record_size(rec));
     add_hours(to, r->max_minutes);
     str_add(to, " once started");
+    if (rec->dearest_micro_usd > 0) {
+        str_add(to, ", about ");
+        money_add(to, money_worst(rec->dearest_micro_usd, r->max_minutes));
+        str_add(to, " at most");
+    }
     if (rec->terms.capacity_wait_s > 0)
         str_addf(to, " (a free machine is waited for up to %d hours)", rec->terms.capacity_wait_s / 3600);
     if (rec->parent_name[0] != '\0')
@@ -138,6 +145,22 @@ static void add_again(const struct record *rec, struct str *to)
                  name, rec->trouble, rec->terms.capacity_wait_s / 3600, name);
 }
 
+/* How long its machines were there, and what that costs; nothing when there was none. */
+static void add_bill(const struct record *rec, struct str *to)
+{
+    int64_t now_s = rec->state.outcome_s, seconds = bill_seconds(rec, now_s), micro_usd = bill_micro_usd(rec, now_s);
+
+    if (seconds == 0)
+        return;
+    str_add(to, rec->billed_s > 0 ? " Its machines ran " : " The machine ran ");
+    add_duration(to, seconds);
+    if (micro_usd > 0) {
+        str_add(to, ", about ");
+        money_add(to, micro_usd);
+    }
+    str_add(to, ".");
+}
+
 static void add_log(const struct record *rec, const char *fence, struct str *to)
 {
     if (rec->report.log[0] != '\0')
@@ -155,6 +178,7 @@ static void add_result(const struct record *rec, const char *fence, struct str *
         add_duration(to, s->outcome_s - s->started_s);
         str_add(to, ". ");
         add_reason(rec, to);
+        add_bill(rec, to);
         return;
     }
     str_addf(to, "Job `%s` %s: ", name,
@@ -171,6 +195,7 @@ static void add_result(const struct record *rec, const char *fence, struct str *
         if (s->attempt > 1)
             str_addf(to, " in %d attempts", s->attempt);
         str_add(to, "; nothing was published, and its machine is being deleted.");
+        add_bill(rec, to);
     }
     add_log(rec, fence, to);
 }

@@ -34,6 +34,13 @@ struct record {
     int64_t group_made;           /* the attempt whose group our own PUT has made; 0: none */
     char delete_note[240];        /* why the group is still there */
     int64_t breaking;             /* 1: the published model lacks a class that its line had */
+    /* The bill (job/bill.h). */
+    int64_t dearest_micro_usd;          /* an hour of the dearest machine that it may get; 0: not known */
+    int64_t price_micro_usd;            /* an hour of what was ordered last; 0: not known */
+    int64_t bill_since_s, bill_attempt; /* the latest machine */
+    int64_t bill_gone_s;                /* when its group first answered 404 while it was deleted */
+    int64_t billed_s, billed_micro_usd; /* of those before it */
+    int64_t unpriced;                   /* 1: the price of one of those is not known */
     char vm_id[48];
     struct report report; /* outcome none until there is one */
     char manifest_etag[80], manifest_sha256[65];

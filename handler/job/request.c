@@ -96,6 +96,8 @@ void request_write(struct str *to, const char *name, const struct request *r)
     json_put_text(to, "continue_from", r->continue_from);
     json_put_text(to, "line", r->line);
     json_put_int(to, "max_minutes", r->max_minutes);
+    if (r->max_micro_usd > 0)
+        json_put_int(to, "max_micro_usd", r->max_micro_usd);
     json_open(to, "split", '{');
     json_put_number(to, "train", r->split_train);
     json_put_int(to, "seed", r->split_seed);
@@ -211,6 +213,8 @@ enum err_code request_read(const struct json *object, struct request *r, struct 
     read_text(&in, "continue_from", r->continue_from, sizeof r->continue_from);
     read_text(&in, "line", r->line, sizeof r->line);
     r->max_minutes = (int32_t)read_int(&in, "max_minutes", INT32_MAX);
+    if (json_get(object, "max_micro_usd") != NULL)
+        r->max_micro_usd = read_int(&in, "max_micro_usd", INT64_MAX);
     read_split(&in, r);
     read_text(&in, "requested_by", r->requested_by, sizeof r->requested_by);
     read_text(&in, "note", r->note, sizeof r->note);

@@ -56,6 +56,7 @@ struct request {
     char continue_from[JOB_ID_MAX]; /* "" none, "auto" the job of the line's current model, else a job_id (lower case) */
     char line[LINE_MAX_];           /* lower case, [a-z0-9-] */
     int32_t max_minutes;            /* max_hours x 60 */
+    int64_t max_micro_usd;          /* max_cost; 0: not given */
     double split_train;             /* 0.7 */
     int64_t split_seed;
     bool split_video; /* group: video (default) or none */

@@ -16,6 +16,7 @@ enum rule_id {
     RULE_REGIONS,
     RULE_SPOT,
     RULE_MAX_HOURS,
+    RULE_MAX_COST,
     RULE_CLASSES,
     RULE_EPOCHS,
     RULE_TASK,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "job/checks.h"
+#include "job/money.h"
 #include "job/text.h"
 #include "job/zipname.h"
 
@@ -49,7 +50,8 @@ static bool fits_colon(const struct request *q, const struct message_defaults *d
 {
     if (q->dataset_sha256[0] || !defaults || q->max_minutes != defaults->max_minutes || !str_is(q->line, LINE_DEFAULT) ||
         !default_split(q) || (q->vm_sizes.count > 1 && !default_sizes(q, defaults)) || !default_regions(q, defaults) ||
-        q->spot != defaults->spot || q->force || q->requested_by[0] || q->note[0] || q->zip[0] == '{' || strstr(q->zip, "："))
+        q->spot != defaults->spot || q->max_micro_usd > 0 || q->force || q->requested_by[0] || q->note[0] || q->zip[0] == '{' ||
+        strstr(q->zip, "："))
         return false;
     for (int32_t i = 0; classes && i < q->classes_count; i++)
         if (strchr(q->classes[i], ':') || strstr(q->classes[i], "：") || strstr(q->classes[i], "，"))
@@ -127,6 +129,8 @@ static void write_json(struct str *to, const struct request *q, const struct mes
     put_where(to, q, defaults);
     if (!defaults || q->max_minutes != defaults->max_minutes)
         json_put_number(to, "max_hours", q->max_minutes / 60.0);
+    if (q->max_micro_usd > 0)
+        json_put_number(to, "max_cost", (double)q->max_micro_usd / (double)MONEY_DOLLAR);
     if (classes && q->classes_count > 0) {
         json_open(to, "classes", '[');
         for (int32_t i = 0; i < q->classes_count; i++)
@@ -218,6 +222,10 @@ void suggest_line(struct message *m)
         str_copy(q.line, sizeof q.line, m->corrected_line);
     if (m->corrected_fresh)
         q.continue_from[0] = '\0';
+    if (m->corrected_minutes > 0)
+        q.max_minutes = m->corrected_minutes;
+    if (m->corrected_uncapped)
+        q.max_micro_usd = 0;
     if (m->corrected_task) {
         q.task = TASK_DETECTION;
         q.model = 1;

@@ -108,7 +108,7 @@ static const struct bad bad[] = {
     {"E13 note", "{\"zip\":\"a.zip\",\"note\":\"a\\nb\"}", "E13", "note", "not allowed",
      "{\"v\":1,\"action\":\"train\",\"dataset\":\"a.zip\",\"note\":\"a b\"}"},
     {"D5 E14", "{\"v\":1,\"dataset\":\"a.zip\",\"epoch\":3}", "E14", "epoch", "unknown key `epoch`; did you mean `epochs`?", "a.zip::::3"},
-    {"E14 later key", "{\"dataset\":\"a.zip\",\"max_const\":5}", "E14", "max_const", "unknown key `max_const`", "a.zip"},
+    {"E14 unknown key", "{\"dataset\":\"a.zip\",\"colour\":5}", "E14", "colour", "unknown key `colour`", "a.zip"},
     {"E14 far key", "{\"dataset\":\"a.zip\",\"publisher\":\"x\"}", "E14", "publisher", "unknown key `publisher`", "a.zip"},
     {"E14 key in split", "{\"dataset\":\"a.zip\",\"split\":{\"sed\":3}}", "E14", "split.sed", "did you mean `split.seed`?",
      "{\"v\":1,\"action\":\"train\",\"dataset\":\"a.zip\",\"split\":{\"train\":0.7,\"seed\":3,\"group\":\"video\"}}"},

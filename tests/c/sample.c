@@ -64,6 +64,9 @@ void sample_record(struct record *rec)
     rec->zip_size = 123456;
     SET(rec->parent_name, "Screws-0301");
     rec->baseline = 3;
+    rec->dearest_micro_usd = rec->price_micro_usd = 500000;
+    rec->bill_since_s = 1767225705;
+    rec->bill_attempt = 1;
     SET(rec->vm_id, "6f1d2c1e-0000-4000-8000-000000000000");
     SET(rec->manifest_etag, "\"0x8DE2\"");
     SET(rec->manifest_sha256, "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae");

@@ -57,6 +57,10 @@ static void test_notices(void **state)
              "the app is not let in to Azure: cannot sign in as app 1-2: AADSTS7000222: The provided client secret keys are expired.");
     title(&all, "accepted, and nobody signs in");
     notice_text(&rec, NOTICE_ACCEPTED, &all);
+    title(&all, "accepted, the price is not known");
+    rec.dearest_micro_usd = 0;
+    notice_text(&rec, NOTICE_ACCEPTED, &all);
+    rec.dearest_micro_usd = 500000;
     title(&all, "status of it");
     notice_status(&rec, rec.state.machine_since_s + 90, &all);
     title(&all, "told once");
@@ -80,6 +84,8 @@ static void test_notices(void **state)
     for (size_t i = 0; i < COUNT(ends); i++) {
         end(&rec, ends[i].outcome, ends[i].reason);
         str_copy(rec.trouble, sizeof rec.trouble, ends[i].trouble);
+        rec.bill_attempt = ends[i].reason == REASON_REFUSED || ends[i].reason == REASON_CREATE_WAIT ? 0 : 1;
+        rec.bill_since_s = rec.bill_attempt > 0 ? 1767225705 : 0; /* what was refused costs nothing */
         title(&all, ends[i].title);
         notice_text(&rec, NOTICE_RESULT, &all);
     }
@@ -88,6 +94,14 @@ static void test_notices(void **state)
     rec.breaking = 1;
     notice_text(&rec, NOTICE_RESULT, &all);
     rec.breaking = 0;
+    title(&all, "two machines");
+    rec.billed_s = 1800;
+    rec.billed_micro_usd = 260000;
+    notice_text(&rec, NOTICE_RESULT, &all);
+    title(&all, "two machines, the price of one is not known");
+    rec.unpriced = 1;
+    notice_text(&rec, NOTICE_RESULT, &all);
+    rec.billed_s = rec.billed_micro_usd = rec.unpriced = 0;
     title(&all, "still not deleted");
     notice_text(&rec, NOTICE_STUCK, &all);
     str_copy(rec.delete_note, sizeof rec.delete_note, "ScopeLocked: the scope is locked");
@@ -98,7 +112,7 @@ static void test_notices(void **state)
     notice_text(&rec, NOTICE_RESULT_FILE, &all);
     title(&all, "status of it");
     notice_status(&rec, rec.state.machine_since_s + 7200, &all);
-    rec.state.started_s = 0;
+    rec.state.started_s = rec.bill_since_s = 0;
     rec.report.log[0] = '\0';
     title(&all, "zip never came");
     end(&rec, OUTCOME_REJECTED, REASON_ZIP);
