@@ -17,6 +17,7 @@ from local import template
 from local.clock import Clock
 from local.faults import Faults
 from local.identity import Identity
+from local.quota import SKUS_VERSION, Quota
 from local.recorder import Recorder
 from local.service import Request, Response, Service
 
@@ -181,6 +182,7 @@ class Arm(Service):
         capacity        -- asked with vmSize, location and priority of each deployment: the `error`
                            with which it ends, or None
         permissions     -- what the caller may do: one entry per role; told, not enforced
+        quota           -- sizes that are offered, and limits
         comes_back      -- a group deleted while its deployment runs appears again with its VM
         """
         super().__init__(clock, recorder, faults)
@@ -190,6 +192,7 @@ class Arm(Service):
         self.timing = Timing()
         self.fail_next: dict[str, Any] | None = None
         self.capacity: Callable[[str, str, str], dict[str, Any] | None] | None = None
+        self.quota = Quota()
         self.comes_back = False
         self.permissions: list[dict[str, Any]] = [CONTRIBUTOR]
         self.machines: list[Machine] = []
@@ -290,7 +293,7 @@ class Arm(Service):
         lower = [piece.lower() for piece in pieces]
         versions = RESOURCE_VERSIONS
         if "microsoft.compute" in lower:
-            versions = COMPUTE_VERSIONS
+            versions = {SKUS_VERSION} if lower[-1] == "skus" else COMPUTE_VERSIONS
         elif "microsoft.authorization" in lower:
             versions = AUTHORIZATION_VERSIONS
         if version not in versions:
@@ -318,6 +321,9 @@ class Arm(Service):
         if low == ["locations"]:
             self._only(request, "GET")
             return Response.json(200, {"value": [self._location(name) for name in LOCATIONS]})
+        if low[:2] == ["providers", "microsoft.compute"]:
+            self._only(request, "GET")
+            return self._offer(request, low[2:])
         if low[0] != "resourcegroups":
             raise Failed(404, "InvalidResourceType", "The resource type could not be found.")
         if len(low) == 1:
@@ -337,6 +343,26 @@ class Arm(Service):
         ]:
             return self._simulate_eviction(request, rest[1], rest[5])
         raise Failed(404, "InvalidResourceType", "The resource type could not be found.")
+
+    def _offer(self, request: Request, low: list[str]) -> Response:
+        """Answer what may be had in a region: sizes, or how much of the quota is used."""
+        if low == ["skus"]:
+            wanted = re.fullmatch(r"location eq '([a-z0-9]+)'", request.query.get("$filter", ""))
+            if wanted is None:
+                raise Failed(400, "InvalidFilter", "Only location eq '...' is supported.")
+            return Response.json(200, self.quota.skus(wanted[1]))
+        if len(low) == 3 and low[0] == "locations" and low[2] == "usages":
+            if low[1] not in LOCATIONS:
+                raise Failed(400, "NoRegisteredProviderFound", f"No location '{low[1]}'.")
+            return Response.json(200, self.quota.usages(self._running(low[1])))
+        raise Failed(404, "InvalidResourceType", "The resource type could not be found.")
+
+    def _running(self, region: str) -> list[tuple[str, bool]]:
+        """Size and whether it is Spot, of each machine in a region."""
+        properties = [
+            vm.resource["properties"] for vm in self.vms() if vm.resource["location"] == region
+        ]
+        return [(p["hardwareProfile"]["vmSize"], p.get("priority") == "Spot") for p in properties]
 
     @staticmethod
     def _only(request: Request, *methods: str) -> None:

@@ -27,6 +27,7 @@ from local.files import Files
 from local.host import FunctionsHost, Options, Outcome
 from local.identity import APP_PATH, Identity, Principal
 from local.paths import DIST
+from local.prices import Prices
 from local.proxy import Proxy
 from local.queues import Queues
 from local.recorder import Recorder
@@ -83,6 +84,7 @@ class App:
         return {
             "AzureWebJobsStorage": self.connection,
             "AZURE_ARM_ENDPOINT": cloud.arm.url,
+            "AZURE_PRICES_ENDPOINT": cloud.prices.url,
             "AZURE_AUTHORITY_HOST": cloud.identity.url,
             "AZURE_SUBSCRIPTION_ID": cloud.arm.subscription,
             "AZURE_SP_APP_ID": cloud.principal.client_id,
@@ -195,7 +197,7 @@ class LocalCloud:
     """A cloud with one or several apps. Use it in a `with` statement.
 
     Parts: clock, recorder, faults, azurite, blob and queue (proxies), files, identity, arm, slack,
-    vms, apps. `app` is the first app.
+    prices, vms, apps. `app` is the first app.
     """
 
     def __init__(
@@ -270,6 +272,7 @@ class LocalCloud:
         self.files = Files(*parts, self.keys)
         self.identity = Identity(*parts)
         self.slack = Slack(*parts)
+        self.prices = Prices(*parts)
         self.vms = VmRunner(machines, *parts)
         self.arm = Arm(*parts, self.identity, str(uuid.uuid4()), self.vms.boot)
         password = f"{secrets.token_urlsafe(24)}~+/="
@@ -283,6 +286,7 @@ class LocalCloud:
             self.files,
             self.identity,
             self.slack,
+            self.prices,
             self.arm,
         ):
             service.start()
