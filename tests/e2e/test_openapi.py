@@ -70,7 +70,7 @@ def traffic(dist: Path, zip_bytes: bytes) -> Iterator[Traffic]:
         record = run_until_closed(cloud, "well")
         assert record["state"]["outcome"] == "succeeded"
 
-        cloud.arm.fail_next = nested_failure("AllocationFailed", "There is no room.")
+        cloud.arm.fail_next = nested_failure("RequestDisallowedByPolicy", "Not here.")
         deliver(app, "a.zip:failed")
         record = run_until_closed(cloud, "failed")
         assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "refused")
@@ -95,6 +95,8 @@ def test_the_traffic_has_every_kind_of_call(traffic: Traffic) -> None:
         ("PUT", "deployments"),
         ("POST", "train"),  # .../deployments/train/cancel
         ("GET", "virtualmachines"),
+        ("GET", "microsoft.compute"),  # .../skus
+        ("GET", "japaneast"),  # .../usages
     }
     cancelled = [e for e in accepted(traffic.exchanges) if "/cancel?" in e.url]
     assert len(cancelled) == 1
