@@ -3,6 +3,7 @@
 #include "azure/blob.h"
 #include "base/log.h"
 #include "controller/ledger.h"
+#include "controller/preflight.h"
 #include "controller/traces.h"
 #include "controller/trained.h"
 
@@ -127,6 +128,17 @@ static void look_group(void *ctx)
         (void)!arm_group_get(&arm, group, &there, NULL);
 }
 
+/* Its answers are not kept in the box but where preflight keeps them. */
+static void look_room(void *ctx)
+{
+    const struct rounds *r = ctx;
+    const struct record *rec = r->rec;
+    struct arm arm;
+
+    if (controller_arm(r->c, rec, &arm, NULL) == OK)
+        (void)!preflight_machine(r->c, &arm, record_size(rec), record_region(rec), job_on_spot(&rec->terms, &rec->state), NULL);
+}
+
 void rounds_prepare(struct rounds *r, const struct record *rec)
 {
     if (r->box.clock == NULL || !r->zip_seen || r->zip.size == 0)
@@ -140,6 +152,7 @@ void rounds_prepare(struct rounds *r, const struct record *rec)
         ahead_ask(&r->box, make_folder, r);
     ahead_ask(&r->box, look_scripts, r);
     ahead_ask(&r->box, look_group, r);
+    ahead_ask(&r->box, look_room, r);
     ahead_wait(&r->box);
 }
 
