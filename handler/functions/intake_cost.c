@@ -29,7 +29,7 @@ static void fault_cost(const struct app *app, struct message *m, const struct pr
     AUTO_STR text = STR_MAX(sizeof m->fault[0].text - 1);
     int32_t fits = money_minutes(hourly, limit);
 
-    str_addf(&text, "%g hours on a %s in %s may cost ", r->max_minutes / 60.0, dearest->size, dearest->region);
+    str_addf(&text, "%g h on a %s in %s may cost ", r->max_minutes / 60.0, dearest->size, dearest->region);
     money_add(&text, money_worst(hourly, r->max_minutes));
     str_add(&text, " (");
     money_add(&text, hourly);
@@ -39,7 +39,7 @@ static void fault_cost(const struct app *app, struct message *m, const struct pr
     money_add(&text, limit);
     str_add(&text, r->max_micro_usd > 0 ? " (max_cost)" : " (MAX_JOB_COST)");
     if (fits >= SHORTEST)
-        str_addf(&text, ", which is enough for %g hours", fits / 60.0);
+        str_addf(&text, ", which is enough for %g h", fits / 60.0);
     else
         str_add(&text, ", which is not enough for half an hour");
     correct(app, m, hourly);

@@ -207,7 +207,7 @@ def capped(dist: Any, zip_bytes: bytes) -> Iterator[LocalCloud]:
 
 
 def message(**fields: Any) -> str:
-    return json.dumps({"v": 1, "dataset": "a.zip", **fields})
+    return json.dumps({"v": 1, "dataset": "a.zip", "vm_size": SIZE, **fields})
 
 
 def refused(app: App, text: str) -> tuple[str, str]:
@@ -223,9 +223,9 @@ def test_c1_27_price_above_the_cap_is_rejected_without_arm_call(capped: LocalClo
     before = len(capped.recorder.select("arm"))
     said, line = refused(app, message(job_id="dear", max_hours=10))
     assert said == (
-        f"E15 max_hours: 10 hours on a {SIZE} in japaneast may cost $30.20 ($3.00 an hour, and "
+        f"E15 max_hours: 10 h on a {SIZE} in japaneast may cost $30.20 ($3.00 an hour, and "
         "$0.02 an hour for disk and address); allowed: $20.00 (MAX_JOB_COST), which is enough for "
-        "6.5 hours"
+        "6.5 h"
     )
     assert len(capped.recorder.select("arm")) == before
     assert line == corrected_line(result_text(app, "a.zip"))
@@ -241,7 +241,7 @@ def test_a_message_may_set_a_lower_limit(capped: LocalCloud) -> None:
     app = capped.app
     said, line = refused(app, message(job_id="low", max_hours=3, max_cost=7.5))
     assert "may cost $9.06" in said
-    assert "allowed: $7.50 (max_cost), which is enough for 2 hours" in said
+    assert "allowed: $7.50 (max_cost), which is enough for 2 h" in said
     assert json.loads(line)["max_cost"] == 7.5
     deliver(app, line)
     assert run_until_closed(capped, "low")["request"]["max_micro_usd"] == 7_500_000
@@ -264,6 +264,12 @@ def test_where_no_time_fits_the_limit_of_the_message_goes(capped: LocalCloud) ->
     assert "max_cost" not in json.loads(line)
     deliver(app, line)
     assert run_until_closed(capped, "tiny")["state"]["outcome"] == "succeeded"
+
+
+def test_the_dearest_place_where_a_job_may_land_counts(capped: LocalCloud) -> None:
+    """Without vm_size it may be any of VM_SIZES."""
+    said, _ = refused(capped.app, '{"v":1,"dataset":"a.zip","max_hours":1}')
+    assert "1 h on a Standard_D4s_v5 in japaneast may cost $50.02" in said
 
 
 def test_where_only_the_operator_can_help_no_line_is_proposed(capped: LocalCloud) -> None:
