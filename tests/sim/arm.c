@@ -95,7 +95,7 @@ static int64_t lag_until(struct sim *s, int64_t create_until_s)
     return later(s->now_ms, sooner(s->now_ms + sim_between(s, 0, 100 * SECOND), (create_until_s + SETTLE_S) * SECOND));
 }
 
-bool arm_put_group(struct handler *h, int job, int attempt, int64_t create_until_s)
+bool arm_put_group(struct handler *h, int job, int attempt, int64_t create_until_s, bool *fresh)
 {
     struct sim *s = h->sim;
     struct group *g = arm_group(s, job, attempt);
@@ -103,7 +103,8 @@ bool arm_put_group(struct handler *h, int job, int attempt, int64_t create_until
     if (!call_out(h, SERVICE_ARM))
         return false;
     bool made = !(g->exists && g->deleting);
-    if (made && (!g->exists || g->foreign)) {
+    bool is_new = made && (!g->exists || g->foreign);
+    if (is_new) {
         *g = (struct group){.exists = true, .vm_ms = NEVER, .deployment_ends_ms = NEVER, .deletion_ends_ms = NEVER, .next_ms = NEVER};
         g->visible_ms = lag_until(s, create_until_s);
         if (sim_trouble(s, s->p.stale / 4)) { /* a replica that still does not know: shorter than two looks are apart */
@@ -114,10 +115,11 @@ bool arm_put_group(struct handler *h, int job, int attempt, int64_t create_until
             g->locked_until_ms = s->now_ms + sim_between(s, MINUTE, 180 * MINUTE);
         sim_note(s, EVENT_GROUP_PUT, job, attempt, g->visible_ms - s->now_ms, 0);
     }
+    *fresh = is_new;
     return call_back(h, SERVICE_ARM) && made;
 }
 
-static void accept_deployment(struct sim *s, int job, const struct record *rec)
+static void accept_deployment(struct sim *s, int job, const struct record *rec, enum job_remedy fails)
 {
     struct group *g = arm_group(s, job, rec->state.attempt);
 
@@ -128,11 +130,27 @@ static void accept_deployment(struct sim *s, int job, const struct record *rec)
     if (sim_trouble(s, s->p.machine_trouble / 4))
         g->vm_ms += sim_between(s, 0, 60 * MINUTE);
     g->deployment_ends_ms = g->vm_ms + sim_between(s, 10 * SECOND, 60 * SECOND);
-    g->deployment_fails = sim_trouble(s, s->p.capacity_trouble / 2);
-    if (g->deployment_fails && sim_chance(s, 500))
+    g->spot = job_on_spot(&rec->terms, &rec->state);
+    g->deployment_fails = fails != REMEDY_NONE || sim_trouble(s, s->p.machine_trouble / 8);
+    g->remedy = fails != REMEDY_NONE ? fails : REMEDY_BOOT;
+    if (fails != REMEDY_NONE)
         g->vm_ms = NEVER;
     sim_note(s, EVENT_DEPLOY, job, rec->state.attempt, rec->state.deadline_s, g->deployment_visible_ms - s->now_ms);
     plan(s, job, rec->state.attempt);
+}
+
+/* What stands against this machine at this place now. */
+static enum job_remedy refusal(struct sim *s, const struct record *rec)
+{
+    bool spot = job_on_spot(&rec->terms, &rec->state);
+
+    if (sim_trouble(s, s->p.capacity_trouble / 16))
+        return sim_chance(s, 500) ? REMEDY_WAIT : REMEDY_NO;
+    if (spot && s->p.no_spot)
+        return REMEDY_NO_SPOT;
+    if (s->now_ms >= s->p.free_from_ms[rec->state.size][rec->state.region][spot])
+        return REMEDY_NONE;
+    return spot && sim_chance(s, 300) ? REMEDY_ON_DEMAND : sim_chance(s, 300) ? REMEDY_REGION : REMEDY_SIZE;
 }
 
 bool arm_put_deployment(struct handler *h, int job, const struct record *rec, enum job_remedy *remedy)
@@ -148,12 +166,14 @@ bool arm_put_deployment(struct handler *h, int job, const struct record *rec, en
     if (!g->exists || g->foreign || g->deleting) {
         taken = false;
         asks = g->exists && g->deleting ? REMEDY_WAIT : REMEDY_NO;
-    } else if (g->deployment == DEPLOYMENT_NONE && sim_trouble(s, s->p.capacity_trouble / 2)) {
-        taken = false;
-        asks = sim_chance(s, 500) ? REMEDY_WAIT : REMEDY_NO;
-        sim_note(s, EVENT_DEPLOY_REFUSED, job, rec->state.attempt, asks, 0);
-    } else if (g->deployment == DEPLOYMENT_NONE)
-        accept_deployment(s, job, rec);
+    } else if (g->deployment == DEPLOYMENT_NONE) {
+        asks = refusal(s, rec);
+        taken = asks == REMEDY_NONE || (asks != REMEDY_WAIT && sim_chance(s, 500)); /* at once, or after a while */
+        if (taken)
+            accept_deployment(s, job, rec, asks);
+        else
+            sim_note(s, EVENT_DEPLOY_REFUSED, job, rec->state.attempt, asks, 0);
+    }
     bool heard = call_back(h, SERVICE_ARM);
     if (heard)
         *remedy = asks;
@@ -179,15 +199,16 @@ void arm_cancel(struct handler *h, int job, int attempt)
     call_back(h, SERVICE_ARM);
 }
 
-bool arm_delete(struct handler *h, int job, int attempt)
+bool arm_delete(struct handler *h, int job, int attempt, bool *locked)
 {
     struct sim *s = h->sim;
     struct group *g = arm_group(s, job, attempt);
 
     if (!call_out(h, SERVICE_ARM))
         return false;
-    bool locked = g->exists && s->now_ms < sooner(g->locked_until_ms, s->calm_ms);
-    if (locked)
+    *locked = false;
+    bool refuses = g->exists && s->now_ms < sooner(g->locked_until_ms, s->calm_ms);
+    if (refuses)
         sim_note(s, EVENT_GROUP_REFUSES, job, attempt, 0, 0);
     else if (g->exists && !g->deleting) {
         g->deleting = true;
@@ -196,7 +217,10 @@ bool arm_delete(struct handler *h, int job, int attempt)
         sim_note(s, EVENT_GROUP_DELETE, job, attempt, !g->foreign, g->deletion_ends_ms - s->now_ms);
         plan(s, job, attempt);
     }
-    return call_back(h, SERVICE_ARM) && !locked;
+    if (!call_back(h, SERVICE_ARM))
+        return false;
+    *locked = refuses;
+    return !refuses;
 }
 
 static void deletion_ends(struct sim *s, int job, int attempt)
@@ -230,7 +254,6 @@ void arm_event(struct sim *s, int job, int attempt)
     if (!g->deleting && s->now_ms >= g->deployment_ends_ms) {
         g->deployment_ends_ms = NEVER;
         g->deployment = g->deployment_fails ? DEPLOYMENT_FAILED : DEPLOYMENT_SUCCEEDED;
-        g->remedy = REMEDY_NO;
         sim_note(s, g->deployment_fails ? EVENT_DEPLOY_FAILED : EVENT_DEPLOY_DONE, job, attempt, 0, 0);
     }
     plan(s, job, attempt);

@@ -29,6 +29,26 @@ static void start_record(const struct sim *s, int job, struct record *rec)
     rec->terms = s->job[job].terms;
 }
 
+/* As in controller/rounds: marker and slot at once for a job whose zip is there, although it is not saved yet. */
+static void take_ahead(struct handler *h, int job)
+{
+    struct sim *s = h->sim;
+
+    h->marked = h->place_known = false;
+    if (s->now_ms < s->job[job].zip_ms || s->now_ms >= s->job[job].zip_leaves_ms)
+        return;
+    h->slot_ahead = true;
+    h->marked = store_marker(h, job, true);
+    h->place_known = store_take_slot(h, job, &h->place);
+}
+
+static void give_back(struct handler *h, int job, const struct record *there)
+{
+    if (h->slot_ahead && there->state.machine == MACHINE_CLOSED)
+        store_free_slot(h, job);
+    h->slot_ahead = false;
+}
+
 static enum err_code accept_job(struct handler *h, int job)
 {
     struct job_world world = world_of(h);
@@ -36,16 +56,16 @@ static enum err_code accept_job(struct handler *h, int job)
     AUTO_RECORD rec = {0};
 
     start_record(h->sim, job, &rec);
-    if (!store_marker(h, job, true))
-        return ERR_UNREACHABLE;
-    enum err_code code = store_save(h, job, &rec, true);
-    if (code != OK)
-        return code;
-    if (!h->sim->job[job].bad)
-        code = drive_new(&world, &rec, &err);
-    else
-        code = drive_one(h, job);
-    return OK; /* saved: job-watch goes on with it */
+    if (h->sim->job[job].bad) {
+        enum err_code code = store_marker(h, job, true) ? store_save(h, job, &rec) : ERR_UNREACHABLE;
+        if (code != OK)
+            return code;
+        (void)(drive_one(h, job) == OK); /* saved: job-watch goes on with it */
+        return OK;
+    }
+    take_ahead(h, job);
+    enum err_code code = drive_new(&world, &rec, &err);
+    return *rec.etag != '\0' ? OK : code;
 }
 
 /* True when the message is done with. */
@@ -55,6 +75,8 @@ static bool train(struct handler *h, int job)
         AUTO_RECORD there = {0};
         enum err_code code = store_load(h, job, &there);
         if (code == OK) {
+            give_back(h, job, &there);
+            h->marked = h->place_known = false;
             if (there.state.machine != MACHINE_CLOSED)
                 code = drive_one(h, job);
             return true;
@@ -79,13 +101,32 @@ static bool bell(struct handler *h, int job, int attempt)
     return code == OK || code == ERR_CONFLICT;
 }
 
+/* Cancel or extend: what is asked is in the record once a drive was well. */
+static bool order(struct handler *h, int job, enum message_kind kind)
+{
+    AUTO_RECORD there = {0};
+    enum err_code code = store_load(h, job, &there);
+
+    if (code == ERR_ABSENT || (code == OK && there.state.machine == MACHINE_CLOSED))
+        return true;
+    if (code != OK)
+        return false;
+    h->order = kind == MESSAGE_CANCEL ? ORDER_CANCEL : ORDER_EXTEND;
+    h->extend_s = sim_between(h->sim, 1200, there.terms.run_max_s + 600);
+    code = drive_one(h, job);
+    if (code == OK)
+        sim_note(h->sim, EVENT_ORDER, job, 0, h->order, h->extend_s);
+    h->order = ORDER_NONE;
+    return code == OK;
+}
+
 static void take_message(struct handler *h)
 {
     struct sim *s = h->sim;
     struct message *m = &s->message[h->message];
     enum message_kind kind = m->kind;
 
-    bool done = kind == MESSAGE_TRAIN ? train(h, m->job) : bell(h, m->job, m->attempt);
+    bool done = kind == MESSAGE_TRAIN ? train(h, m->job) : kind == MESSAGE_BELL ? bell(h, m->job, m->attempt) : order(h, m->job, kind);
     if (done) {
         sim_note(s, EVENT_ANSWERED, m->job, 0, kind, 0);
         m->exists = false;

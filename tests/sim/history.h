@@ -59,6 +59,10 @@ enum fault_kind {
     E(MANIFEST, "manifest is written: content of the files, whether they are so")                                                          \
     E(REPORT, "report is written: outcome")                                                                                                \
     E(TAMPER, "files are overwritten: content")                                                                                            \
+    E(EVICT, "Azure takes the machine back: id")                                                                                           \
+    E(ORDER, "cancel (1) or extend (2) is taken")                                                                                          \
+    E(CONTROL, "machine is told its new deadline: deadline")                                                                               \
+    E(EVIDENCE, "why it failed is kept")                                                                                                   \
     E(BELL, "machine rings")                                                                                                               \
     E(COPY, "copied: version and file, content")                                                                                           \
     E(POINT, "current.json names version")                                                                                                 \

@@ -120,6 +120,10 @@ static void claim(struct sim *s, int job, int attempt)
     int64_t works_ms = m->ending == END_HANGS || m->ending == END_MUTE
                            ? sim_between(s, 20 * MINUTE, left_ms > 21 * MINUTE ? left_ms : 21 * MINUTE)
                            : sim_between(s, MINUTE, 25 * MINUTE);
+    if (a->group.spot && sim_trouble(s, s->p.evictions)) {
+        m->ending = END_TAKEN;
+        works_ms = sim_between(s, SECOND, works_ms);
+    }
     next(s, job, attempt, STEP_END, works_ms);
 }
 
@@ -165,6 +169,7 @@ static void end_work(struct sim *s, int job, int attempt)
         switch_off(s, job, attempt);
         break;
     case END_TAKEN:
+        sim_note(s, EVENT_EVICT, job, attempt, m->id, 0);
         machine_end(s, job, attempt, true);
         break;
     case END_FAILED:

@@ -5,12 +5,15 @@
 #include "job/step.h"
 
 #define JOBS_MAX 8
-#define ATTEMPTS_MAX 16
+#define ATTEMPTS_MAX 48
 #define VERSIONS_MAX 32
 #define FILES 3
 #define MS 1000
 #define IN_TIME_MS (120 * MS)
 #define AFTER_KILL_MS (180 * MS)
+#define BOOT_MS (15 * 60 * MS)
+#define SILENCE_MS (16 * 60 * MS) /* a heartbeat a minute, 15 min old */
+#define RESERVE_MS (20 * 60 * MS) /* that late no other attempt is begun */
 
 struct attempt {
     bool group, foreign, ever_ours, working, exists, requested, fenced;
@@ -18,14 +21,14 @@ struct attempt {
     int64_t deadline_ms; /* as the deployment says */
     int64_t content;     /* that its manifest names; -1: no good manifest */
     int64_t cancelled_ms, reported, silent_ms, worked_ms;
-    int64_t manifest_ms;
-    bool refused, failed, vm_gone, claimed, manifest, hidden;
+    int64_t given_up_ms, manifest_ms, deployed_ms, claimed_ms;
+    bool refused, failed, vm_gone, claimed, manifest, hidden, evicted;
 };
 struct job {
     struct attempt attempt[ATTEMPTS_MAX];
     int accepts, outcomes, closed, line;
-    int64_t outcome, reason, version, accept_ms, outcome_ms, closed_ms;
-    bool marker, slot, asked;
+    int64_t outcome, reason, version, accept_ms, outcome_ms, closed_ms, ordered_ms, control_ms;
+    bool marker, slot, asked, asked_to_end;
     int64_t slot_ms;
     int told[32];
     int64_t told_outcome;
@@ -58,7 +61,11 @@ static bool claims(struct judge *j, const struct event *e)
             return no(j, "P3: two machines of one job are at work", e->job);
     if (job->closed)
         return no(j, "P3: a machine works for a job that is closed", e->job);
-    job->attempt[e->attempt].working = job->attempt[e->attempt].claimed = true;
+    struct attempt *a = &job->attempt[e->attempt];
+    if (job->control_ms > 0 && job->control_ms < a->deadline_ms && job->disturbed_ms < a->deployed_ms && j->disturbed_ms < a->deployed_ms)
+        return no(j, "a machine is told an older deadline than its own", e->job);
+    a->working = a->claimed = true;
+    a->claimed_ms = e->at_ms;
     return true;
 }
 
@@ -89,11 +96,11 @@ static bool group_made(struct judge *j, const struct event *e)
 }
 
 /* P2: when the deletion had to be requested at the latest, counted from the end and from whatever held it up. */
-static bool in_time(struct judge *j, const struct job *job, const struct attempt *a)
+static bool in_time(struct judge *j, const struct job *job, const struct attempt *a, int64_t since_ms)
 {
-    int64_t since_ms = a->ended_ms, limit_ms = IN_TIME_MS;
+    int64_t limit_ms = IN_TIME_MS;
 
-    if (a->cancelled_ms > 0 && since_ms < a->cancelled_ms && a->cancelled_ms <= since_ms + AFTER_KILL_MS)
+    if (since_ms < a->cancelled_ms)
         since_ms = a->cancelled_ms;
     if (since_ms < job->disturbed_ms)
         since_ms = job->disturbed_ms;
@@ -104,16 +111,28 @@ static bool in_time(struct judge *j, const struct job *job, const struct attempt
     return j->now_ms <= since_ms + limit_ms;
 }
 
+/* The ends that nobody reports: the deadline, a machine that never claims, one whose heartbeats have stopped. */
+static int64_t ended_by_time(const struct judge *j, const struct attempt *a)
+{
+    int64_t stops_ms = a->silent_ms > 0 && (a->worked_ms == 0 || a->silent_ms < a->worked_ms) ? a->silent_ms : a->worked_ms;
+
+    if (a->deadline_ms > 0 && j->now_ms >= a->deadline_ms)
+        return a->deadline_ms;
+    if (a->deployed_ms > 0 && !a->claimed && j->now_ms >= a->deployed_ms + BOOT_MS)
+        return a->deployed_ms + BOOT_MS;
+    if (a->claimed && a->exists && stops_ms > 0 && j->now_ms >= stops_ms + SILENCE_MS)
+        return stops_ms + SILENCE_MS;
+    return 0;
+}
+
 static bool on_time(struct judge *j, const struct event *e)
 {
     const struct job *job = &j->job[e->job];
-    struct attempt *a = &j->job[e->job].attempt[e->attempt];
-
-    if (a->ended_ms == 0 && a->deadline_ms > 0 && j->now_ms >= a->deadline_ms)
-        a->ended_ms = a->deadline_ms;
-    if (a->ended_ms == 0 || a->requested || !a->group)
+    const struct attempt *a = &j->job[e->job].attempt[e->attempt];
+    int64_t ended_ms = a->ended_ms != 0 ? a->ended_ms : ended_by_time(j, a);
+    if (ended_ms == 0 || a->requested || !a->group)
         return true;
-    return in_time(j, job, a) || no(j, "P2: the deletion was not requested within 2 minutes of the end (3 after a kill)", e->job);
+    return in_time(j, job, a, ended_ms) || no(j, "P2: the deletion was not requested within 2 minutes of the end (3 after a kill)", e->job);
 }
 
 static bool deletion(struct judge *j, const struct event *e)
@@ -125,6 +144,8 @@ static bool deletion(struct judge *j, const struct event *e)
     if (!on_time(j, e))
         return false;
     a->requested = true;
+    if (a->given_up_ms == 0)
+        a->given_up_ms = e->at_ms;
     return true;
 }
 
@@ -136,14 +157,23 @@ static bool is_deserved(const struct judge *j, const struct job *job, const stru
         return !a->ever_ours;
     case REASON_REFUSED:
         return a->refused || a->failed || a->foreign || !a->group;
+    case REASON_CANCELLED:
+        return job->asked_to_end;
+    case REASON_CAPACITY:
+        return a->refused || a->failed;
+    case REASON_BOOT:
+        return !a->claimed || a->failed || a->claimed_ms >= a->deployed_ms + BOOT_MS - MS;
+    case REASON_EVICTED:
+        return a->evicted;
     case REASON_REPORT:
         return a->reported == OUTCOME_FAILED || a->reported == OUTCOME_TIMED_OUT;
     case REASON_NO_MODEL:
         return a->reported == OUTCOME_SUCCEEDED && a->content < 0;
     case REASON_DEADLINE:
         /* a model that came while nothing disturbed the view of it is not late */
-        return j->now_ms >= a->deadline_ms && (!a->manifest || a->content < 0 || a->manifest_ms + IN_TIME_MS > j->now_ms ||
-                                               job->disturbed_ms > a->manifest_ms || j->disturbed_ms > a->manifest_ms);
+        return j->now_ms >= a->deadline_ms - (a->group ? 0 : RESERVE_MS) &&
+               (!a->manifest || a->content < 0 || (a->given_up_ms > 0 && a->given_up_ms < a->manifest_ms) ||
+                a->manifest_ms + IN_TIME_MS > j->now_ms || job->disturbed_ms > a->manifest_ms || j->disturbed_ms > a->manifest_ms);
     case REASON_SILENT:
         return a->worked_ms > 0 || a->silent_ms > 0;
     case REASON_GONE:
@@ -269,6 +299,7 @@ static void learn(struct judge *j, const struct event *e)
     switch ((enum event_kind)e->kind) {
     case EVENT_DEPLOY:
         a->deadline_ms = e->a * MS;
+        a->deployed_ms = e->at_ms;
         break;
     case EVENT_DEPLOY_REFUSED:
         a->refused = true;
@@ -286,6 +317,14 @@ static void learn(struct judge *j, const struct event *e)
         a->working = false;
         a->worked_ms = e->at_ms;
         a->vm_gone = true;
+        break;
+    case EVENT_EVICT:
+        a->evicted = true;
+        break;
+    case EVENT_CONTROL:
+        if (a->deadline_ms > 0)
+            a->deadline_ms = e->a * MS;
+        j->job[e->job].control_ms = e->a * MS;
         break;
     case EVENT_SILENT:
         a->silent_ms = e->b;
@@ -356,8 +395,12 @@ static bool judge_shared(struct judge *j, const struct event *e)
     case EVENT_LINE_FREE:
         j->line_of = 0;
         break;
+    case EVENT_ORDER:
+        job->ordered_ms = e->a == ORDER_CANCEL && job->ordered_ms == 0 ? e->at_ms : job->ordered_ms;
+        break;
     case EVENT_DELIVER:
-        job->asked = true;
+        job->asked = job->asked || e->a == 0;
+        job->asked_to_end = job->asked_to_end || e->a == 2;
         break;
     default:
         break;

@@ -99,7 +99,9 @@ static void draw_profile(struct sim *s)
     p->killed = strength(s, 30);
     p->stale = strength(s, 900);
     p->machine_trouble = strength(s, 800);
-    p->capacity_trouble = strength(s, 500);
+    p->evictions = strength(s, 700);
+    p->capacity_trouble = strength(s, 800);
+    p->orders = strength(s, 500);
     p->delete_trouble = strength(s, 400);
     p->model_trouble = strength(s, 800);
     p->upload_trouble = strength(s, 600);
@@ -125,15 +127,22 @@ static void draw_job(struct sim *s, int job)
                                   .run_s = run_s,
                                   .run_max_s = run_s * 2,
                                   .publish_wait_s = (int32_t)sim_between(s, 5, 30) * 60,
-                                  .tell_wait_s = 6 * 3600};
+                                  .tell_wait_s = 6 * 3600,
+                                  .capacity_wait_s = (int32_t)sim_between(s, 5, 60) * 60,
+                                  .boot_wait_s = 900,
+                                  .evictions_max = (int32_t)sim_between(s, 0, 2),
+                                  .sizes = (int32_t)sim_between(s, 1, SIZES),
+                                  .regions = (int32_t)sim_between(s, 1, REGIONS),
+                                  .spot = (int32_t)sim_between(s, SPOT_NEVER, SPOT_ONLY)};
     j->zip_ms = START_MS + (sim_trouble(s, s->p.upload_trouble) ? sim_between(s, 0, 60 * MINUTE) : 0);
     j->zip_leaves_ms = sim_trouble(s, s->p.upload_trouble / 4) ? START_MS + sim_between(s, 0, 60 * MINUTE) : NEVER;
     for (int i = 0; i <= ATTEMPTS; i++)
         j->attempt[i].group.next_ms = j->attempt[i].group.vm_ms = j->attempt[i].group.deployment_ends_ms = NEVER;
     if (sim_trouble(s, s->p.capacity_trouble / 8)) {
-        struct group *g = &j->attempt[1].group;
+        int which = (int)sim_between(s, 1, 2);
+        struct group *g = &j->attempt[which].group;
         *g = (struct group){.exists = true, .foreign = true, .vm_ms = NEVER, .deployment_ends_ms = NEVER, .next_ms = NEVER};
-        sim_note(s, EVENT_GROUP_FOREIGN, job, 1, 0, 0);
+        sim_note(s, EVENT_GROUP_FOREIGN, job, which, 0, 0);
     }
     int64_t at_ms = START_MS + sim_between(s, 0, 30 * MINUTE);
     for (int times = sim_chance(s, s->p.twice) ? 3 : 1, i = 0; times > 0; i++)
@@ -143,6 +152,27 @@ static void draw_job(struct sim *s, int job)
             at_ms += sim_between(s, 0, 100);
             times--;
         }
+}
+
+/* Messages of people about a job that may be anywhere in its life. */
+static void draw_orders(struct sim *s, int job)
+{
+    for (int kind = MESSAGE_CANCEL; kind <= MESSAGE_EXTEND; kind++)
+        for (int i = 0, wanted = sim_trouble(s, s->p.orders); i < MESSAGES && wanted; i++)
+            if (!s->message[i].exists) {
+                int64_t at_ms = START_MS + sim_between(s, 0, 70 * MINUTE);
+                s->message[i] = (struct message){.kind = (enum message_kind)kind, .exists = true, .job = job, .next_ms = at_ms};
+                sim_wake(s, ACTOR_MESSAGE, i, at_ms);
+                break;
+            }
+}
+
+static void draw_capacity(struct sim *s)
+{
+    s->p.no_spot = sim_trouble(s, s->p.capacity_trouble / 8);
+    for (int i = 0; i < SIZES * REGIONS * 2; i++)
+        s->p.free_from_ms[i / 4][i / 2 % 2][i % 2] =
+            sim_trouble(s, s->p.capacity_trouble) ? START_MS + sim_between(s, 0, 180 * MINUTE) : START_MS;
 }
 
 struct handler *handler_start(struct sim *s, int copy, enum errand_kind errand, int job, int message, int64_t until_ms)
@@ -299,8 +329,11 @@ void schedule_run(struct sim *s, uint64_t seed, struct history *history)
     s->line.job = -1;
     history->count = 0;
     draw_profile(s);
+    draw_capacity(s);
     for (int job = 0; job < s->p.jobs; job++)
         draw_job(s, job);
+    for (int job = 0; job < s->p.jobs; job++)
+        draw_orders(s, job);
     s->end_ms = (s->calm_ms > START_MS + 2 * 60 * MINUTE ? s->calm_ms : START_MS + 2 * 60 * MINUTE) + 18 * 60 * MINUTE;
     watch(s);
     bool calm = false;

@@ -15,7 +15,9 @@
 #define MINUTE (60 * SECOND)
 #define NEVER INT64_MAX
 #define JOBS 4
-#define ATTEMPTS 8
+#define ATTEMPTS 40
+#define SIZES 2
+#define REGIONS 2
 #define HANDLERS 14
 #define MESSAGES 48
 #define VERSIONS 24
@@ -26,10 +28,12 @@
 struct profile {
     int jobs, max_jobs;
     int late, refused, lost, killed, stale; /* faults on calls */
-    int machine_trouble, capacity_trouble, delete_trouble, model_trouble, upload_trouble;
+    int machine_trouble, evictions, capacity_trouble, orders, delete_trouble, model_trouble, upload_trouble;
     int twice; /* messages delivered twice, rounds by two handlers */
     bool slack_deaf, through_json;
-    int64_t calm_ms; /* no fault after it */
+    int64_t calm_ms;                         /* no fault after it */
+    int64_t free_from_ms[SIZES][REGIONS][2]; /* when Azure has a machine of that size there; [1]: as Spot */
+    bool no_spot;                            /* the subscription has none, ever */
     int64_t outage_from_ms[SERVICES], outage_to_ms[SERVICES];
 };
 
@@ -56,7 +60,7 @@ struct group { /* one attempt's */
     enum deployment_state deployment;
     int64_t deployment_visible_ms, vm_ms, deployment_ends_ms;
     int64_t hard_stop_s, next_ms;
-    bool deployment_fails;
+    bool deployment_fails, spot;
     enum job_remedy remedy; /* what its error asks for */
     struct machine vm;
 };
@@ -90,6 +94,7 @@ struct job {
     struct blob marker;
     int64_t marker_ms;
     int64_t zip_ms, zip_leaves_ms;
+    struct blob control;
     struct attempt attempt[ATTEMPTS + 1];
 };
 
@@ -99,7 +104,7 @@ struct copied {
     int64_t pending_until_ms;
 };
 
-enum message_kind { MESSAGE_TRAIN, MESSAGE_BELL };
+enum message_kind { MESSAGE_TRAIN, MESSAGE_BELL, MESSAGE_CANCEL, MESSAGE_EXTEND };
 struct message {
     enum message_kind kind;
     int job, attempt, dequeued;
@@ -113,14 +118,18 @@ struct handler { /* one invocation, or one drive of job-watch */
     struct fiber *fiber;
     int index, copy; /* copy: which of the two processes */
     enum errand_kind errand;
+    enum job_order order; /* what its message asks for */
+    int64_t extend_s;
     int job, message;
     bool alive;
-    enum fault_kind fault; /* of the call that is under way */
+    enum fault_kind fault;                /* of the call that is under way */
+    bool slot_ahead, marked, place_known; /* what was taken for a job that is not saved yet */
+    int64_t place;
     int64_t until_ms, next_ms;
 };
 
 struct slots {
-    int64_t etag;
+    int64_t etag, since_ms;
     int holders, waiting;
     int8_t holder[JOBS], wait[JOBS];
 };
@@ -180,10 +189,10 @@ struct group *arm_group(struct sim *s, int job, int attempt);
 enum seen arm_look_group(struct handler *h, int job, int attempt, bool *foreign, bool *leaving);
 enum seen arm_look_deployment(struct handler *h, int job, int attempt, enum deployment_state *state, enum job_remedy *remedy);
 enum seen arm_look_vm(struct handler *h, int job, int attempt, bool *on);
-bool arm_put_group(struct handler *h, int job, int attempt, int64_t create_until_s);
+bool arm_put_group(struct handler *h, int job, int attempt, int64_t create_until_s, bool *made);
 bool arm_put_deployment(struct handler *h, int job, const struct record *rec, enum job_remedy *remedy);
 void arm_cancel(struct handler *h, int job, int attempt);
-bool arm_delete(struct handler *h, int job, int attempt);
+bool arm_delete(struct handler *h, int job, int attempt, bool *locked);
 void arm_event(struct sim *s, int job, int attempt);
 
 /* machine.c: what a VM does. */
@@ -194,7 +203,7 @@ int64_t machine_beat_ms(struct sim *s, int job, int attempt);
 
 /* store.c: records, markers, slots, the line. */
 enum err_code store_load(struct handler *h, int job, struct record *rec);
-enum err_code store_save(struct handler *h, int job, struct record *rec, bool create);
+enum err_code store_save(struct handler *h, int job, struct record *rec);
 bool store_marker(struct handler *h, int job, bool put);
 bool store_take_slot(struct handler *h, int job, int64_t *place);
 bool store_free_slot(struct handler *h, int job);

@@ -4,6 +4,7 @@
 #include "sim.h"
 
 #define TRIES 8
+#define NOBODY_MS (600 * SECOND)
 
 void num_put(char *text, int64_t n)
 {
@@ -105,11 +106,12 @@ static bool was_ours(struct handler *h, int job, struct record *rec)
     return true;
 }
 
-enum err_code store_save(struct handler *h, int job, struct record *rec, bool create)
+/* If-Match, or create-once without an ETag. */
+enum err_code store_save(struct handler *h, int job, struct record *rec)
 {
     struct sim *s = h->sim;
     struct stored *r = &s->job[job].record;
-    int64_t expected = create ? 0 : num_get(rec->etag);
+    int64_t expected = num_get(rec->etag);
 
     num_put(rec->saved_by, (int64_t)sim_random(s));
     for (int tries = 0; tries < 2; tries++) {
@@ -196,6 +198,7 @@ static enum err_code write_slots(struct handler *h, int job, struct slots *next)
         if (had != has || waited != waits)
             sim_note(s, has ? EVENT_SLOT : waits > 0 ? EVENT_SLOT_WAIT : EVENT_SLOT_FREE, job, 0, waits > 0 ? waits : next->holders, 0);
         next->etag = sim_etag(s);
+        next->since_ms = s->now_ms;
         s->slots = *next;
     }
     if (!call_back(h, SERVICE_STORAGE))
@@ -224,12 +227,26 @@ bool store_free_slot(struct handler *h, int job)
     return code == OK;
 }
 
-static bool free_of_closed(struct handler *h, const int8_t *list, int count)
+/* Neither record nor marker: taken for a job that was never saved. */
+static bool is_nobodys(struct handler *h, int job)
 {
-    bool any = false;
+    const struct job *j = &h->sim->job[job];
+
+    if (!call_out(h, SERVICE_STORAGE))
+        return false;
+    bool absent = j->record.etag == 0;
+    if (!call_back(h, SERVICE_STORAGE) || !absent || !call_out(h, SERVICE_STORAGE))
+        return false;
+    absent = j->marker.etag == 0;
+    return call_back(h, SERVICE_STORAGE) && absent;
+}
+
+static bool free_of_closed(struct handler *h, const struct slots *now, const int8_t *list, int count)
+{
+    bool old = h->sim->now_ms >= now->since_ms + NOBODY_MS, any = false;
 
     for (int i = 0; i < count; i++)
-        if (store_is_over(h, list[i]))
+        if (store_is_over(h, list[i]) || (old && is_nobodys(h, list[i])))
             any |= store_free_slot(h, list[i]);
     return any;
 }
@@ -245,7 +262,8 @@ static enum err_code take_slot_once(struct handler *h, int job, int64_t *place)
         return code;
     int at = position(now.wait, now.waiting, job), turn = at > 0 ? at : now.waiting + 1;
     bool mine = turn <= max - now.holders;
-    if (!mine && (free_of_closed(h, now.holder, now.holders < max ? now.holders : max) || free_of_closed(h, now.wait, now.waiting > 0)))
+    if (!mine &&
+        (free_of_closed(h, &now, now.holder, now.holders < max ? now.holders : max) || free_of_closed(h, &now, now.wait, now.waiting > 0)))
         return ERR_CONFLICT;
     if (!mine)
         *place = turn;

@@ -25,9 +25,28 @@ static enum err_code load(void *ctx, const char *job_id, struct record *rec, str
     return code == OK ? OK : err_set(err, code, "load");
 }
 
+static enum err_code create_record(struct handler *h, int job, struct record *rec)
+{
+    if (!h->marked && !store_marker(h, job, true))
+        return ERR_UNREACHABLE;
+    return store_save(h, job, rec);
+}
+
+static void take_slot(struct handler *h, int job, struct record *rec, struct job_seen *seen)
+{
+    if (h->place_known)
+        rec->place = h->place;
+    else if (!store_take_slot(h, job, &rec->place))
+        return;
+    h->place_known = false;
+    seen->slot = rec->place == 0 ? YES : NO;
+}
+
 static enum err_code save(void *ctx, struct record *rec, struct err *err)
 {
-    enum err_code code = store_save(ctx, job_of(rec->job_id), rec, false);
+    struct handler *h = ctx;
+    int job = job_of(rec->job_id);
+    enum err_code code = *rec->etag != '\0' ? store_save(h, job, rec) : create_record(h, job, rec);
 
     return code == OK ? OK : err_set(err, code, "save");
 }
@@ -51,7 +70,7 @@ static enum seen find_group(struct handler *h, int job, const struct record *rec
 {
     enum seen there = arm_look_group(h, job, rec->state.attempt, foreign, leaving);
 
-    return there == YES && *foreign && !rec->group_made ? NO : there;
+    return there == YES && *foreign && rec->group_made != rec->state.attempt ? NO : there;
 }
 
 static void look_deployment(struct handler *h, int job, const struct record *rec, struct job_seen *seen)
@@ -60,8 +79,12 @@ static void look_deployment(struct handler *h, int job, const struct record *rec
     enum job_remedy asks;
 
     seen->deployment = arm_look_deployment(h, job, rec->state.attempt, &state, &asks);
-    if (state == DEPLOYMENT_FAILED || state == DEPLOYMENT_CANCELED)
+    if (state == DEPLOYMENT_FAILED)
+        seen->remedy = asks == REMEDY_WAIT ? REMEDY_BOOT : asks;
+    else if (state == DEPLOYMENT_CANCELED)
         seen->remedy = REMEDY_NO;
+    else if (state == DEPLOYMENT_SUCCEEDED)
+        seen->ready = YES;
 }
 
 static void look_vm(struct handler *h, int job, const struct record *rec, struct job_seen *seen)
@@ -70,7 +93,7 @@ static void look_vm(struct handler *h, int job, const struct record *rec, struct
 
     seen->vm = arm_look_vm(h, job, rec->state.attempt, &on);
     if (seen->vm == YES && !on)
-        seen->vm = NO;
+        seen->off = YES;
 }
 
 static void look_claim(struct handler *h, const struct attempt *a, struct job_seen *seen)
@@ -87,7 +110,10 @@ static void look_status(struct handler *h, int job, const struct record *rec, st
     if (!call_out(h, SERVICE_STORAGE))
         return;
     int64_t beat_s = machine_beat_ms(h->sim, job, rec->state.attempt < ATTEMPTS ? rec->state.attempt : ATTEMPTS) / SECOND;
-    if (call_back(h, SERVICE_STORAGE) && beat_s > 0)
+    if (!call_back(h, SERVICE_STORAGE))
+        return;
+    seen->status = beat_s > 0 ? YES : NO;
+    if (beat_s > 0)
         seen->heartbeat_s = beat_s;
 }
 
@@ -129,10 +155,10 @@ static void look(void *ctx, struct record *rec, uint32_t look, struct job_seen *
         seen->group = find_group(h, job, rec, &foreign, &leaving);
     if (look & LOOK_DEPLOYMENT)
         look_deployment(h, job, rec, seen);
-    if (look & LOOK_VM)
-        look_vm(h, job, rec, seen);
     if (look & LOOK_CLAIM)
         look_claim(h, a, seen);
+    if (look & LOOK_VM)
+        look_vm(h, job, rec, seen);
     if (look & LOOK_STATUS)
         look_status(h, job, rec, seen);
     if (look & LOOK_RESULT)
@@ -158,12 +184,12 @@ static void create(struct handler *h, int job, struct record *rec, struct job_se
         seen->remedy = REMEDY_NO;
     if (foreign || leaving || there == UNSEEN || (there == NO && too_late(h, rec)))
         return;
-    if (there == NO) {
-        if (!arm_put_group(h, job, rec->state.attempt, rec->state.create_until_s))
-            return;
-        rec->group_made = 1;
-    }
-    there = arm_look_deployment(h, job, rec->state.attempt, &state, &asks);
+    bool made = false;
+    if (there == NO && !arm_put_group(h, job, rec->state.attempt, rec->state.create_until_s, &made))
+        return;
+    if (there == NO)
+        rec->group_made = rec->state.attempt;
+    there = made ? NO : arm_look_deployment(h, job, rec->state.attempt, &state, &asks);
     if (there == YES) {
         seen->deployment = YES;
         seen->remedy = REMEDY_NONE;
@@ -188,6 +214,26 @@ static void fence(struct handler *h, int job, const struct record *rec)
     call_back(h, SERVICE_STORAGE);
 }
 
+/* control/<job>.json: read with each heartbeat. */
+static void control(struct handler *h, int job, const struct record *rec, struct job_seen *seen)
+{
+    if (!call_out(h, SERVICE_STORAGE))
+        return;
+    struct blob there = h->sim->job[job].control;
+    if (!call_back(h, SERVICE_STORAGE))
+        return;
+    bool enough = there.etag != 0 && there.content >= rec->state.deadline_s && there.content <= rec->state.hard_stop_s;
+    if (!enough && !call_out(h, SERVICE_STORAGE))
+        return;
+    bool wins = !enough && h->sim->job[job].control.etag == there.etag;
+    if (wins) {
+        h->sim->job[job].control = (struct blob){.etag = sim_etag(h->sim), .content = rec->state.deadline_s};
+        sim_note(h->sim, EVENT_CONTROL, job, rec->state.attempt, rec->state.deadline_s, 0);
+    }
+    if (enough || (call_back(h, SERVICE_STORAGE) && wins))
+        seen->control = YES;
+}
+
 static bool deployment_is_over(struct handler *h, int job, const struct record *rec)
 {
     enum deployment_state state;
@@ -206,16 +252,18 @@ static bool deployment_is_over(struct handler *h, int job, const struct record *
 
 static void delete_group(struct handler *h, int job, const struct record *rec, struct job_seen *seen)
 {
-    bool foreign, leaving;
+    bool foreign, leaving, locked = false;
 
     seen->group = find_group(h, job, rec, &foreign, &leaving);
     if (seen->group == YES && !foreign && !leaving && deployment_is_over(h, job, rec))
-        arm_delete(h, job, rec->state.attempt);
+        arm_delete(h, job, rec->state.attempt, &locked);
+    if (locked)
+        seen->locked = YES;
 }
 
 static void tell(struct handler *h, int job, const struct record *rec, struct job_seen *seen)
 {
-    static const enum job_notice all[] = {NOTICE_RESULT_FILE, NOTICE_ACCEPTED, NOTICE_STARTED, NOTICE_RESULT, NOTICE_STUCK};
+    static const enum job_notice all[] = {NOTICE_RESULT_FILE, NOTICE_ACCEPTED, NOTICE_STARTED, NOTICE_AGAIN, NOTICE_RESULT, NOTICE_STUCK};
     uint32_t due = job_untold(&rec->state);
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -239,12 +287,18 @@ static void act(void *ctx, struct record *rec, uint32_t act, struct job_seen *se
     struct handler *h = ctx;
     int job = job_of(rec->job_id);
 
-    if ((act & ACT_TAKE_SLOT) && store_take_slot(h, job, &rec->place))
-        seen->slot = rec->place == 0 ? YES : NO;
+    if (act & ACT_TAKE_SLOT)
+        take_slot(h, job, rec, seen);
     if (act & ACT_CREATE)
         create(h, job, rec, seen);
+    if (act & ACT_CONTROL)
+        control(h, job, rec, seen);
     if (act & ACT_FENCE)
         fence(h, job, rec);
+    if ((act & ACT_EVIDENCE) && call_out(h, SERVICE_ARM)) {
+        sim_note(h->sim, EVENT_EVIDENCE, job, rec->state.attempt, 0, 0);
+        call_back(h, SERVICE_ARM);
+    }
     if (act & ACT_DELETE)
         delete_group(h, job, rec, seen);
     if (act & ACT_VERIFY)
@@ -267,6 +321,14 @@ static void act(void *ctx, struct record *rec, uint32_t act, struct job_seen *se
 
 struct job_world world_of(struct handler *h)
 {
-    return (struct job_world){
-        .ctx = h, .now_s = now_s, .pause = moment, .until_s = h->until_ms / SECOND, .load = load, .save = save, .look = look, .act = act};
+    return (struct job_world){.ctx = h,
+                              .now_s = now_s,
+                              .pause = moment,
+                              .until_s = h->until_ms / SECOND,
+                              .order = h->order,
+                              .extend_s = h->extend_s,
+                              .load = load,
+                              .save = save,
+                              .look = look,
+                              .act = act};
 }
