@@ -255,7 +255,7 @@ static void step_provisioning(const struct job_terms *t, struct job_next *n, con
         fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
     else if (seen->ready == YES && machine_is_gone(s, seen, now_s) && seen->claim == NO && nothing_came(seen))
         step_lost(t, n, now_s);
-    else if (seen->deployment == NO && now_s > s->create_until_s + SETTLE_S) {
+    else if (seen->deployment == NO && seen->at_s > s->create_until_s + SETTLE_S) {
         if (now_s >= s->machine_since_s + t->create_wait_s)
             fail_attempt(n, OUTCOME_FAILED, REASON_CREATE_WAIT, now_s);
         else
@@ -310,6 +310,9 @@ static void step_next_attempt(struct job_next *n, const struct job_seen *seen, i
 
     if (now_s < s->not_before_s && seen->slot != NO) {
         n->act |= ACT_FREE_SLOT;
+        /* A release may arrive late, and must not give away the slot of the next attempt. */
+        if (s->not_before_s < seen->until_s + SETTLE_S)
+            s->not_before_s = seen->until_s + SETTLE_S;
         return;
     }
     s->machine = MACHINE_QUEUED;

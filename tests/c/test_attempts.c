@@ -217,9 +217,38 @@ static void test_c1_25_a_lock_is_told_at_once(void **state)
     assert_true(step(s, (struct job_seen){.group = YES, .locked = YES}, T0 + 1).state.due & NOTICE_STUCK);
 }
 
+/* A release may be under way for as long as the drive that ordered it lasts. */
+static void test_no_attempt_takes_the_slot_while_a_release_may_still_arrive(void **state)
+{
+    (void)state;
+    struct job_state s = deleting(MODEL_NONE, OUTCOME_NONE);
+    s.not_before_s = T0 + 10;
+    struct job_next n = step(s, (struct job_seen){.group = NO, .until_s = T0 + 120}, T0);
+    assert_int_equal(n.act & ACT_FREE_SLOT, ACT_FREE_SLOT);
+    assert_int_equal(n.state.not_before_s, T0 + 120 + SETTLE_S);
+    n = step(n.state, (struct job_seen){.group = NO, .slot = NO, .until_s = T0 + 120}, T0 + 1);
+    assert_int_equal(n.state.machine, MACHINE_QUEUED);
+    n = step(n.state, (struct job_seen){.slot = YES, .until_s = T0 + 180}, T0 + 60);
+    assert_int_equal(n.act & (ACT_TAKE_SLOT | ACT_CREATE), 0);
+}
+
+static void test_a_look_from_before_the_limit_is_no_proof_after_it(void **state)
+{
+    (void)state;
+    struct job_state s = provisioning(T0 + 120);
+    struct job_seen seen = {.deployment = NO, .claim = NO, .manifest = NO, .reported = NO, .at_s = T0 + 170, .until_s = T0 + 290};
+    struct job_next n = step(s, seen, T0 + 250); /* something was slow in between */
+    assert_int_equal(n.act & ACT_CREATE, 0);
+    seen.at_s = T0 + 250;
+    n = step(s, seen, T0 + 250);
+    assert_int_equal(n.act & ACT_CREATE, ACT_CREATE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_attempt_takes_the_slot_while_a_release_may_still_arrive),
+        cmocka_unit_test(test_a_look_from_before_the_limit_is_no_proof_after_it),
         cmocka_unit_test(test_c1_13_a_refused_size_goes_to_the_next_place_and_the_run_starts_anew),
         cmocka_unit_test(test_a_region_without_quota_skips_its_other_sizes),
         cmocka_unit_test(test_spot_that_is_refused_becomes_on_demand_if_it_may),
