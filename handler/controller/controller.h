@@ -34,7 +34,6 @@ struct controller {
 struct errand {
     struct controller *c;
     int64_t until_s;
-    bool slot_ahead; /* a slot, or a place in the queue, may have been taken for a job that is not saved yet */
 };
 
 /* ARM as the job's machine was ordered with it: a subscription that was set anew since does not hide what runs in the former one. */

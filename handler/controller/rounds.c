@@ -159,11 +159,10 @@ void rounds_prepare(struct rounds *r, const struct record *rec)
 void rounds_give_back(struct rounds *r, const struct record *there)
 {
     struct err err = {0};
-    bool waits_for_zip = there->state.machine == MACHINE_QUEUED && there->place == 0;
 
     r->slot_ahead = false;
-    if (!waits_for_zip && there->state.machine != MACHINE_CLOSED)
-        return;
+    if (there->state.machine != MACHINE_CLOSED)
+        return; /* it has it, or will take it: a release that comes late would give away the slot of a machine */
     if (ledger_free_slot(&r->c->storage, there->job_id, &err) != OK)
         log_line(LOG_WARN, "%s", err.msg);
 }

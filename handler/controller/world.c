@@ -37,16 +37,10 @@ static enum err_code world_load(void *ctx, const char *job_id, struct record *re
     return ledger_load(&e->c->storage, job_id, rec, err);
 }
 
-/* The first save. A job that waits for its zip holds neither slot nor place. */
+/* The first save. A slot that was taken for a job whose zip is not whole yet stays with it until its zip is, or until it is closed: another
+ * delivery of the message may be running with it. */
 static enum err_code create(const struct errand *e, struct record *rec, struct err *err)
 {
-    struct err local = {0};
-
-    if (e->slot_ahead && rec->state.machine == MACHINE_QUEUED && rec->place == 0) {
-        ahead_forget(); /* what was read before it was taken */
-        if (ledger_free_slot(&e->c->storage, rec->job_id, &local) != OK)
-            log_line(LOG_WARN, "%s", local.msg); /* it keeps it until its zip is there, or until it is closed */
-    }
     enum err_code code = ledger_accept(&e->c->storage, rec, err);
     if (code == OK)
         log_line(LOG_INFO, "accepted: %s", rec->request.zip);

@@ -4,10 +4,9 @@
 #include "functions/functions.h"
 
 /* rec: one that is not saved yet, or NULL. */
-static enum err_code drive_one(const struct app *app, const struct invocation *inv, const char *job_id, struct record *rec, bool slot_ahead,
-                               struct err *err)
+static enum err_code drive_one(const struct app *app, const struct invocation *inv, const char *job_id, struct record *rec, struct err *err)
 {
-    struct errand e = {.c = app->controller, .until_s = inv->deadline_s, .slot_ahead = slot_ahead};
+    struct errand e = {.c = app->controller, .until_s = inv->deadline_s};
     struct job_world world = world_of(&e);
 
     log_scope(inv->id, job_id);
@@ -25,7 +24,7 @@ static enum err_code drive_one(const struct app *app, const struct invocation *i
 
 enum err_code app_drive(const struct app *app, const struct invocation *inv, const char *job_id, struct err *err)
 {
-    return drive_one(app, inv, job_id, NULL, false, err);
+    return drive_one(app, inv, job_id, NULL, err);
 }
 
 enum err_code app_order(const struct app *app, const struct invocation *inv, const char *job_id, enum job_order order, int64_t extend_s,
@@ -41,7 +40,7 @@ enum err_code app_order(const struct app *app, const struct invocation *inv, con
     return drive(&world, job_id, err);
 }
 
-enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, bool slot_ahead, struct err *err)
+enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, struct err *err)
 {
-    return drive_one(app, inv, rec->job_id, rec, slot_ahead, err);
+    return drive_one(app, inv, rec->job_id, rec, err);
 }

@@ -32,7 +32,6 @@ enum err_code app_drive(const struct app *app, const struct invocation *inv, con
 enum err_code app_order(const struct app *app, const struct invocation *inv, const char *job_id, enum job_order order, int64_t extend_s,
                         struct err *err) MUST_CHECK;
 /* The same for one that is not saved yet. ERR_CONFLICT: there is such a job. Any other error with rec->etag still "": it is not saved.
- * slot_ahead: a slot may have been taken for it; it is given back when the job is saved without one. */
-enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, bool slot_ahead,
-                            struct err *err) MUST_CHECK;
+ */
+enum err_code app_drive_new(const struct app *app, const struct invocation *inv, struct record *rec, struct err *err) MUST_CHECK;
 #endif

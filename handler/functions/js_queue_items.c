@@ -105,7 +105,7 @@ static enum err_code accept_new(const struct app *app, struct invocation *inv, c
     if (code != OK)
         return code;
     rounds_prepare(r, &rec);
-    code = app_drive_new(app, inv, &rec, r->slot_ahead, err);
+    code = app_drive_new(app, inv, &rec, err);
     if (rec.etag[0] == '\0')
         return code;
     str_addf(said, "job %s is accepted", rec.job_id);
