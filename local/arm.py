@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import threading
 import time
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from local import template
+from local.buckets import KINDS, Buckets
 from local.clock import Clock
 from local.faults import Faults
 from local.identity import Identity
@@ -184,6 +186,8 @@ class Arm(Service):
         permissions     -- what the caller may do: one entry per role; told, not enforced
         quota           -- sizes that are offered, and limits
         comes_back      -- a group deleted while its deployment runs appears again with its VM
+        buckets         -- when given, calls beyond these limits are refused with 429
+        most_vms        -- the most VMs that ever existed at once
         """
         super().__init__(clock, recorder, faults)
         self.identity = identity
@@ -195,6 +199,8 @@ class Arm(Service):
         self.quota = Quota()
         self.comes_back = False
         self.permissions: list[dict[str, Any]] = [CONTRIBUTOR]
+        self.buckets: Buckets | None = None
+        self.most_vms = 0
         self.machines: list[Machine] = []
         self._boot = boot
         self._lock = threading.RLock()
@@ -212,6 +218,14 @@ class Arm(Service):
         """Return all VMs of all groups."""
         with self._lock:
             return [vm for group in self._groups.values() for vm in group.vms.values()]
+
+    def busy(self) -> bool:
+        """Say whether a deployment or a deletion is on its way."""
+        with self._lock:
+            return any(
+                group.deleting or any(d.state in ACTIVE for d in group.deployments.values())
+                for group in self._groups.values()
+            )
 
     def make_group(self, name: str, tags: dict[str, str] | None = None) -> None:
         """Make a group as somebody else would."""
@@ -257,6 +271,7 @@ class Arm(Service):
         }
         try:
             self._authorize(request)
+            self._throttle(request, common)
             response = self._route(request)
         except Failed as error:
             response = Response.json(error.status, error.envelope())
@@ -279,6 +294,22 @@ class Arm(Service):
         if not self.identity.valid(token):
             raise Failed(
                 401, "ExpiredAuthenticationToken", "The access token has expired or is not valid."
+            )
+
+    def _throttle(self, request: Request, common: dict[str, str]) -> None:
+        if self.buckets is None:
+            return
+        wait = self.buckets.take(request.method, self.clock.now())
+        kind = KINDS.get(request.method, "writes")
+        left = str(self.buckets.left(request.method))
+        common[f"x-ms-ratelimit-remaining-subscription-{kind}"] = left
+        if wait:
+            common["Retry-After"] = str(math.ceil(wait))
+            raise Failed(
+                429,
+                "SubscriptionRequestsThrottled",
+                f"Number of {kind} for the subscription exceeded the limit. Please try again "
+                f"after '{math.ceil(wait)}' seconds.",
             )
 
     def _route(self, request: Request) -> Response:
@@ -744,6 +775,7 @@ class Arm(Service):
         profile = {k: v for k, v in properties["osProfile"].items() if k != "customData"}
         shown["properties"] = {**properties, "osProfile": profile}
         group.vms[resource["name"].lower()] = Vm(shown, spec.vm_id, machine)
+        self.most_vms = max(self.most_vms, sum(len(g.vms) for g in self._groups.values()))
 
     def _show_deployment(self, group: Group, deployment: Deployment) -> dict[str, Any]:
         properties: dict[str, Any] = {

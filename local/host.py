@@ -20,7 +20,7 @@ from typing import Any
 from azure.storage.queue import QueueMessage
 
 from local import judge, payload
-from local.clock import Clock
+from local.clock import Clock, wait_until
 from local.judge import Hang, InvocationFailed
 from local.queues import Queues
 from local.recorder import Recorder
@@ -177,6 +177,10 @@ class FunctionsHost:
         self._process.send_signal(number)
         return self._process.wait(10)
 
+    def dead(self) -> bool:
+        """The handler has ended and its successor has not been started yet."""
+        return self._process is None or self._process.poll() is not None
+
     @property
     def pid(self) -> int:
         """The process id of the handler that runs now."""
@@ -295,6 +299,29 @@ class FunctionsHost:
             connection.send(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
         connection.send(b"0\r\n\r\n")
 
+    def pump(self) -> int:
+        """Fetch what the queues hold now, carry it to its end, and return how many messages it was.
+
+        For tests that set the pace themselves, with `options.queues` off.
+        """
+        carried = []
+        for function in self.functions.values():
+            if function.trigger["type"] != "queueTrigger":
+                continue
+            queue = self._queue_of(function)
+            for message in self._queues.fetch(queue, self._batch, LEASE_S):
+                carry = threading.Thread(target=self._carry, args=(function, queue, message))
+                carry.start()
+                carried.append(carry)
+        for carry in carried:
+            carry.join()
+        return len(carried)
+
+    def restarted(self, starts: int) -> None:
+        """Wait until a handler runs that is not one of the first `starts`. Raises TimeoutError."""
+        wait_until(lambda: self.starts > starts, self.options.start_s, "the new handler")
+        self.wait_ready()
+
     # The process
 
     def _spawn(self) -> None:
@@ -403,7 +430,7 @@ class FunctionsHost:
 
     def _listen(self, function: Function) -> None:
         """Fetch messages in batches and run each in a thread of its own."""
-        queue = _expand(function.trigger["queueName"], self._settings).lower()
+        queue = self._queue_of(function)
         running: list[threading.Thread] = []
         while not self._stopping.wait(POLL_S):
             running = [thread for thread in running if thread.is_alive()]
@@ -415,6 +442,9 @@ class FunctionsHost:
                 running.append(thread)
         for thread in running:
             thread.join(10)
+
+    def _queue_of(self, function: Function) -> str:
+        return _expand(function.trigger["queueName"], self._settings).lower()
 
     def _carry(self, function: Function, queue: str, message: QueueMessage) -> None:
         """Run one message and delete, release or poison it."""
