@@ -10,7 +10,7 @@ SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CM
 	tests/c -type f -not -name '*.pyc' 2>/dev/null)
 SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
 
-.PHONY: help setup build dist demo test layers lint sanitize fuzz mutants bench soak size format lock clean
+.PHONY: help setup build dist demo test drill layers lint sanitize fuzz mutants bench soak size format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ demo: dist setup ## run the whole loop on this machine and print it as a story (
 
 test: dist setup ## run all tests (ONLY="local vm": some); the last line counts them
 	@$(PYTHON) tools/run_tests.py $(ONLY)
+
+drill: dist setup ## kills, bursts, slowness: long drills of the whole (ONLY="kill burst": some; SEED=n repeats one)
+	@$(PYTHON) -m tests.drill $(ONLY) $(if $(SEED),--seed $(SEED))
 
 layers: setup ## check which room includes which
 	@$(PYTHON) tools/layers.py
