@@ -8,6 +8,7 @@
 
 #define FILE_MAX_ (256 * 1024)
 #define TRIES 8      /* each conflict means that somebody else got on */
+#define PAUSE_MS 20  /* doubled with each conflict: many may want the file at once */
 #define NOBODY_S 600 /* more than an invocation lasts: whoever took a slot has saved its job by then, or was killed */
 
 /* slots.json as two ordered lists of job_ids. */
@@ -106,7 +107,8 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
     size_t free_slots = (size_t)max_jobs > taken ? (size_t)max_jobs - taken : 0;
     size_t turn = at > 0 ? at : json_len(waiting) + 1;
     bool mine = turn <= free_slots;
-    if (!mine && (free_of_closed(s, &now, "holders", (size_t)max_jobs) || free_of_closed(s, &now, "waiting", 1)))
+    /* The first in line looks at the holders, who waits behind looks at the first: one read a look, not one for each slot. */
+    if (!mine && ((turn == 1 && free_of_closed(s, &now, "holders", (size_t)max_jobs)) || (at > 1 && free_of_closed(s, &now, "waiting", 1))))
         return ERR_CONFLICT; /* the file has changed: look again */
     if (!mine)
         *place = (int64_t)turn;
@@ -120,12 +122,23 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
     return write_small(s, LEDGER_SLOTS, &text, now.info.etag, err);
 }
 
+/* A random moment, so that those who lost do not meet again. */
+static void pause_before(const struct storage *s, int conflicts)
+{
+    const struct clock *clock = s->http->clock;
+
+    if (conflicts > 0)
+        clock_sleep_ms(clock, clock->random(clock->ctx) % (uint32_t)(PAUSE_MS << conflicts));
+}
+
 enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err)
 {
     enum err_code code = ERR_CONFLICT;
 
-    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++)
+    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++) {
+        pause_before(s, i);
         code = take_slot_once(s, job_id, max_jobs, place, err);
+    }
     return code == OK ? OK : err_context(err, "slot");
 }
 
@@ -152,8 +165,10 @@ enum err_code ledger_free_slot(const struct storage *s, const char *job_id, stru
 {
     enum err_code code = ERR_CONFLICT;
 
-    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++)
+    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++) {
+        pause_before(s, i);
         code = free_slot_once(s, job_id, err);
+    }
     return code == OK ? OK : err_context(err, "slot");
 }
 
