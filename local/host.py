@@ -26,6 +26,8 @@ from local.queues import Queues
 from local.recorder import Recorder
 
 CONNECTIONS = 24
+IDLE_S = 60
+"""Moved seconds for which an idle connection is kept."""
 PROBE_S = 0.025
 LEASE_S = 600
 RENEW_S = 300
@@ -130,7 +132,7 @@ class FunctionsHost:
         self._killed: set[int] = set()
         self._crashes: list[float] = []
         self._flights: list[Flight] = []
-        self._idle: list[http.client.HTTPConnection] = []
+        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
         self._gate = threading.Semaphore(CONNECTIONS)
         self._threads: list[threading.Thread] = []
 
@@ -257,10 +259,7 @@ class FunctionsHost:
     ) -> tuple[int, str, Mapping[str, str], bytes]:
         """Send one invocation over a kept connection. Raises OSError or HTTPException."""
         with self._gate:
-            with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            if connection is None:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port)
+            connection = self._kept() or http.client.HTTPConnection("127.0.0.1", self.port)
             connection.timeout = self.timeout_s
             try:
                 connection.putrequest("POST", f"/{name}", skip_accept_encoding=True)
@@ -283,8 +282,18 @@ class FunctionsHost:
                 raise
             if connection.sock is not None:
                 with self._lock:
-                    self._idle.append(connection)
+                    self._idle.append((self._clock.now(), connection))
             return response.status, response.reason, response.headers, answer
+
+    def _kept(self) -> http.client.HTTPConnection | None:
+        """Return the connection that was used last; those that were idle too long are closed."""
+        with self._lock:
+            while self._idle:
+                since, connection = self._idle.pop()
+                if self._clock.now() - since < IDLE_S:
+                    return connection
+                connection.close()
+        return None
 
     def _send(self, connection: http.client.HTTPConnection, body: bytes) -> None:
         if not self.options.chunked:
@@ -346,7 +355,7 @@ class FunctionsHost:
             program = str(base / program)
         line = " ".join(_expand(word, environment) for word in description.get("arguments") or [])
         with self._lock:
-            for connection in self._idle:
+            for _, connection in self._idle:
                 connection.close()
             self._idle.clear()
         process = subprocess.Popen(

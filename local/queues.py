@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.queue import QueueClient, QueueMessage
 
@@ -30,16 +30,14 @@ class Queues:
                 max_messages=count, messages_per_page=count, visibility_timeout=lease_s
             )
             return list(pages)
-        except ResourceNotFoundError:
-            return []
-        except HttpResponseError:
+        except AzureError:
             return []
 
     def delete(self, queue: str, message: str, receipt: str) -> None:
         """Delete a message; one that is gone or leased by another is left."""
         try:
             self._client(queue).delete_message(message, receipt)
-        except HttpResponseError:
+        except AzureError:
             return
 
     def release(self, queue: str, message: str, receipt: str, seconds: float) -> None:
@@ -52,7 +50,7 @@ class Queues:
             updated = self._client(queue).update_message(
                 message, receipt, visibility_timeout=seconds
             )
-        except HttpResponseError:
+        except AzureError:
             return None
         return str(updated.pop_receipt)
 
