@@ -88,6 +88,7 @@ static bool result_is_there(struct job_next *n, const struct job_seen *seen, int
     }
     if (seen->reported != YES || seen->manifest != NO)
         return false;
+    n->state.ran = 1; /* only a machine reports */
     if (seen->report == OUTCOME_SUCCEEDED)
         fail_attempt(n, OUTCOME_FAILED, REASON_NO_MODEL, now_s);
     else
