@@ -22,6 +22,7 @@ set(HANDLER_SOURCES
   handler/azure/connection.c
   handler/azure/files.c
   handler/azure/identity.c
+  handler/azure/link.c
   handler/azure/prices.c
   handler/azure/rights.c
   handler/azure/sign.c
@@ -30,7 +31,9 @@ set(HANDLER_SOURCES
   handler/job/bill.c
   handler/job/checks.c
   handler/job/classes.c
+  handler/job/console.c
   handler/job/decode.c
+  handler/job/inquest.c
   handler/job/lost.c
   handler/job/message.c
   handler/job/money.c
@@ -56,6 +59,7 @@ set(HANDLER_SOURCES
   handler/controller/control.c
   handler/controller/controller.c
   handler/controller/drive.c
+  handler/controller/evidence.c
   handler/controller/ledger.c
   handler/controller/lines.c
   handler/controller/machine.c

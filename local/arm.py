@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from local import template
 from local.buckets import KINDS, Buckets
 from local.clock import Clock
+from local.console import Consoles
 from local.faults import Faults
 from local.identity import Identity
 from local.quota import SKUS_VERSION, Quota
@@ -79,6 +80,9 @@ class Machine(Protocol):
 
     def power(self) -> str:
         """Return "running" or "stopped"."""
+
+    def console(self) -> bytes:
+        """Return what it has printed on its serial console."""
 
 
 @dataclass
@@ -176,6 +180,7 @@ class Arm(Service):
         identity: Identity,
         subscription: str,
         boot: Callable[[MachineSpec], Machine],
+        consoles: Consoles,
     ) -> None:
         """Serve `subscription`; `boot` makes the machines.
 
@@ -203,6 +208,7 @@ class Arm(Service):
         self.most_vms = 0
         self.machines: list[Machine] = []
         self._boot = boot
+        self._consoles = consoles
         self._lock = threading.RLock()
         self._groups: dict[str, Group] = {}
         self._results: dict[str, str] = {}
@@ -367,6 +373,10 @@ class Arm(Service):
             return self._list_resources(rest[1])
         if low[2:5] == ["providers", "microsoft.resources", "deployments"] and len(low) > 5:
             return self._deployment(request, rest[1], rest[5], low[6:])
+        if low[2:5] == ["providers", "microsoft.compute", "virtualmachines"] and (
+            low[6:] == ["retrievebootdiagnosticsdata"]
+        ):
+            return self._diagnostics(request, rest[1], rest[5])
         if low[2:5] == ["providers", "microsoft.compute", "virtualmachines"] and len(low) == 6:
             return self._vm(request, rest[1], rest[5])
         if low[2:5] == ["providers", "microsoft.compute", "virtualmachines"] and low[6:] == [
@@ -601,6 +611,7 @@ class Arm(Service):
             gone, group.vms = list(group.vms.values()), {}
         for vm in gone:
             vm.machine.kill()
+            self._consoles.forget(vm.vm_id)
 
     def _come_back(self, group: Group, deployment: Deployment) -> None:
         """Let the running deployment of a deleted group restore it, as seen on Azure."""
@@ -859,6 +870,21 @@ class Arm(Service):
         with self._lock:
             if group.vms.get(name) is vm:
                 del group.vms[name]
+        self._consoles.forget(vm.vm_id)
+
+    def _diagnostics(self, request: Request, group_name: str, name: str) -> Response:
+        """Answer with a link to the VM's console, where boot diagnostics are on."""
+        self._only(request, "POST")
+        minutes = int(request.query.get("sasUriExpirationTimeInMinutes", "120"))
+        if not 1 <= minutes <= 1440:
+            raise Failed(400, "InvalidParameter", "The value must be from 1 to 1440.")
+        with self._lock:
+            vm = self._find_vm(self._find(group_name), name)
+            profile = vm.resource["properties"].get("diagnosticsProfile") or {}
+            if not (profile.get("bootDiagnostics") or {}).get("enabled"):
+                raise Failed(409, "OperationNotAllowed", "Boot diagnostics are not enabled.")
+            link = self._consoles.link(vm.vm_id, minutes, vm.machine.console)
+        return Response.json(200, {"serialConsoleLogBlobUri": link})
 
     def _vm(self, request: Request, group_name: str, name: str) -> Response:
         self._only(request, "GET")

@@ -22,6 +22,7 @@ from azure.storage.fileshare import ShareServiceClient
 from local.arm import Arm
 from local.azurite import Azurite
 from local.clock import Clock
+from local.console import Consoles
 from local.faults import Faults
 from local.files import Files
 from local.host import FunctionsHost, Options, Outcome
@@ -274,7 +275,9 @@ class LocalCloud:
         self.slack = Slack(*parts)
         self.prices = Prices(*parts)
         self.vms = VmRunner(machines, *parts)
-        self.arm = Arm(*parts, self.identity, str(uuid.uuid4()), self.vms.boot)
+        self.consoles = Consoles(*parts)
+        subscription = str(uuid.uuid4())
+        self.arm = Arm(*parts, self.identity, subscription, self.vms.boot, self.consoles)
         password = f"{secrets.token_urlsafe(24)}~+/="
         self.recorder.plant("service principal password", password)
         self.recorder.plant("identity header", self.identity.header)
@@ -287,6 +290,7 @@ class LocalCloud:
             self.identity,
             self.slack,
             self.prices,
+            self.consoles,
             self.arm,
         ):
             service.start()

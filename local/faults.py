@@ -65,7 +65,8 @@ class Faults:
         """Script a fault and return it; its `hits` and `fired` tell what became of it.
 
         url, method -- regular expressions: `url` is searched in the whole URL, `method` matches all
-        service     -- "arm", "identity", "blob", "queue", "files", "slack", "prices"; None is any
+        service     -- "arm", "identity", "blob", "queue", "files", "slack", "prices", "console";
+                       None is any
         nth, times  -- from the n-th matching request on, so many times (None: for ever)
         status      -- answer this instead, with `headers` and `body`; the work is not done unless
                        `work` says so

@@ -215,6 +215,10 @@ class VirtualMachine:
         """Return "running" or "stopped"."""
         return "stopped" if self._off.is_set() else "running"
 
+    def console(self) -> bytes:
+        """Return what has been printed so far."""
+        return "".join(f"{line}\r\n" for line in list(self.lines)).encode()
+
     def reboot(self) -> None:
         """Ask for a reboot, as somebody on the machine would."""
         self._ask("reboot")

@@ -249,6 +249,22 @@ enum err_code arm_vm_get(const struct arm *a, const char *group, const char *nam
     return OK;
 }
 
+enum err_code arm_vm_console(const struct arm *a, const char *group, const char *name, struct secret *link, struct err *err)
+{
+    AUTO_REQUEST req = {0};
+    AUTO_JSON answer = NULL;
+    start_in_group(a, "POST", group, "/providers/Microsoft.Compute/virtualMachines/", name,
+                   "/retrieveBootDiagnosticsData" VERSION_QUERY "&sasUriExpirationTimeInMinutes=5", &req);
+    req.repeatable = true; /* it changes nothing */
+    enum err_code code = arm_call(a, &req, NO_MACHINE, &answer, err);
+    if (code)
+        return code;
+    const char *url = json_get_text(answer, "serialConsoleLogBlobUri");
+    if (!url[0])
+        return not_understood("serialConsoleLogBlobUri", err);
+    return secret_set(link, url, strlen(url), err);
+}
+
 /* ---- subscriptions ---- */
 
 enum err_code arm_read(const struct arm *a, const char *tail, struct json **answer, struct err *err)

@@ -66,6 +66,8 @@ struct arm_vm {
     char power[32]; /* "running", "stopped", "deallocated" ... "" when not told */
     enum arm_state state;
 };
+/* Where the machine's serial console can be read for a few minutes: a link with a signature. */
+enum err_code arm_vm_console(const struct arm *a, const char *group, const char *name, struct secret *link, struct err *err) MUST_CHECK;
 enum err_code arm_vm_get(const struct arm *a, const char *group, const char *name, struct arm_vm *out, struct err *err) MUST_CHECK;
 /* GET of the subscription itself or of something below it: tail begins with `?` or `/`, is escaped, and names its api-version. ERR_ABSENT:
  * no such subscription, or none that the identity may see. */

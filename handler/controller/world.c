@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "controller/control.h"
+#include "controller/evidence.h"
 #include "controller/ledger.h"
 #include "controller/machine.h"
 #include "controller/publish.h"
@@ -160,6 +161,8 @@ static void world_act(void *ctx, struct record *rec, uint32_t act, struct job_se
         tell_machine(e, rec, seen);
     if (act & ACT_FENCE)
         machine_fence(e, rec);
+    if (act & ACT_EVIDENCE)
+        evidence_keep(e, rec);
     if (act & ACT_DELETE)
         machine_delete(e, rec, seen);
     if (act & ACT_VERIFY)

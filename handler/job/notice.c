@@ -161,10 +161,25 @@ static void add_bill(const struct record *rec, struct str *to)
     str_add(to, ".");
 }
 
+void notice_reason(const struct record *rec, struct str *to)
+{
+    if (rec->state.outcome != OUTCOME_NONE)
+        add_reason(rec, to);
+    else if (rec->state.ended == REASON_BOOT)
+        str_addf(to, "its machine did not come up within %d min", rec->terms.boot_wait_s / 60);
+    else
+        str_add(to, rec->trouble[0] != '\0' ? rec->trouble : job_reason_words[rec->state.ended]);
+}
+
+/* The last lines of its own log or, when it left none, what was found before its machine was deleted. */
 static void add_log(const struct record *rec, const char *fence, struct str *to)
 {
-    if (rec->report.log[0] != '\0')
-        str_addf(to, "\nLast log lines:\n%s%s%s", fence, rec->report.log, fence);
+    const char *lines = rec->report.log[0] != '\0' ? rec->report.log : rec->last_lines;
+
+    if (lines[0] != '\0')
+        str_addf(to, "\nLast log lines:\n%s%s%s", fence, lines, fence);
+    if (rec->evidence[0] != '\0')
+        str_addf(to, "%sWhat is known of its end: share logs, %s", lines[0] != '\0' && fence[0] == '\0' ? "" : "\n", rec->evidence);
 }
 
 static void add_result(const struct record *rec, const char *fence, struct str *to)

@@ -14,6 +14,8 @@ void notice_status(const struct record *rec, int64_t now_s, struct str *to);
 void notice_repeated(const struct record *rec, int64_t now_s, struct str *to);
 /* Azure does not let the app in: why, in Azure's words. */
 void notice_sign_in(const char *why, struct str *to);
+/* Why the present attempt, or the job, ended. */
+void notice_reason(const struct record *rec, struct str *to);
 /* The faults of a refused message, one a line. */
 void notice_faults(const struct message *m, struct str *to);
 #endif

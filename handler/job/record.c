@@ -101,6 +101,8 @@ static const struct row FACTS[] = {
     ROW(TEXT, record, shown),
     ROW(TEXT, record, remark),
     ROW(TEXT, record, delete_note),
+    ROW(TEXT, record, evidence),
+    ROW(TEXT, record, last_lines),
     ROW(TEXT, record, subscription),
     ROW(INT64, record, group_made),
     ROW(INT64, record, breaking),

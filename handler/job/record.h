@@ -42,7 +42,9 @@ struct record {
     int64_t billed_s, billed_micro_usd; /* of those before it */
     int64_t unpriced;                   /* 1: the price of one of those is not known */
     char vm_id[48];
-    struct report report; /* outcome none until there is one */
+    struct report report;  /* outcome none until there is one */
+    char evidence[96];     /* the file in share logs about the last attempt that failed */
+    char last_lines[1520]; /* the last five that its machine left, each ended by a newline */
     char manifest_etag[80], manifest_sha256[65];
     struct model_file file[MODEL_FILES_MAX];
     int32_t files;

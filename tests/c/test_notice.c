@@ -89,6 +89,19 @@ static void test_notices(void **state)
         title(&all, ends[i].title);
         notice_text(&rec, NOTICE_RESULT, &all);
     }
+    title(&all, "gone, and what it left");
+    end(&rec, OUTCOME_FAILED, REASON_GONE);
+    rec.report.log[0] = '\0';
+    str_copy(rec.last_lines, sizeof rec.last_lines, "epoch 3\nepoch 4\n");
+    str_copy(rec.evidence, sizeof rec.evidence, "Screws-0412/attempt-1.txt");
+    notice_text(&rec, NOTICE_RESULT, &all);
+    title(&all, "RESULT.txt of it");
+    notice_text(&rec, NOTICE_RESULT_FILE, &all);
+    title(&all, "gone, and it left nothing");
+    rec.last_lines[0] = '\0';
+    notice_text(&rec, NOTICE_RESULT, &all);
+    rec.evidence[0] = '\0';
+    str_copy(rec.report.log, sizeof rec.report.log, "line 1\nline 2\n");
     title(&all, "breaking");
     end(&rec, OUTCOME_SUCCEEDED, REASON_PUBLISHED);
     rec.breaking = 1;

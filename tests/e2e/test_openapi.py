@@ -101,6 +101,7 @@ def test_the_traffic_has_every_kind_of_call(traffic: Traffic) -> None:
         ("GET", "deployments"),
         ("PUT", "deployments"),
         ("POST", "train"),  # .../deployments/train/cancel
+        ("POST", "train-vm"),  # .../retrieveBootDiagnosticsData
         ("GET", "virtualmachines"),
         ("GET", "subscription"),  # .../resourcegroups
         ("GET", "microsoft.compute"),  # .../skus
