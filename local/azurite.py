@@ -20,8 +20,10 @@ READY_S = 30.0
 class Azurite:
     """One Azurite process. `blob` and `queue` are its own URLs, without the fault proxy."""
 
-    def __init__(self, folder: Path, clock: Clock, accounts: dict[str, str]) -> None:
-        """Start it with `accounts` (name -> key, base64) and its data below `folder`.
+    def __init__(
+        self, folder: Path, clock: Clock, accounts: dict[str, str], in_memory: bool = False
+    ) -> None:
+        """Start it with `accounts` (name -> key, base64) and its data below `folder`, or in memory.
 
         Raises FileNotFoundError when node or Azurite is not installed, TimeoutError when it does
         not come up; the error shows what it printed.
@@ -40,7 +42,8 @@ class Azurite:
         }
         # It goes when this process goes, however that ends.
         command = ["setpriv", "--pdeathsig", "KILL", node, str(AZURITE)]
-        command += ["--silent", "--disableTelemetry", "--location", str(folder)]
+        command += ["--silent", "--disableTelemetry"]
+        command += ["--inMemoryPersistence"] if in_memory else ["--location", str(folder)]
         command.append("--skipApiVersionCheck")  # people's SDKs may be newer than this Azurite
         command += ["--blobPort", "0", "--queuePort", "0", "--tablePort", "0"]
         self._process = subprocess.Popen(

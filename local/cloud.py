@@ -208,18 +208,21 @@ class LocalCloud:
         dist: Path = DIST,
         options: Options | None = None,
         hosts: bool = True,
+        in_memory: bool = False,
     ) -> None:
         """Prepare; everything starts on entering.
 
-        apps    -- settings beyond the usual ones, by app name
-        dist    -- the function app root
-        options -- how the hosts behave
-        hosts   -- start one host for each app
+        apps      -- settings beyond the usual ones, by app name
+        dist      -- the function app root
+        options   -- how the hosts behave
+        hosts     -- start one host for each app
+        in_memory -- Azurite keeps nothing on disk, which is quicker with thousands of blobs
         """
         self.dist = dist
         self._wanted = dict(apps or {"app": {}})
         self._options = options
         self._hosts = hosts
+        self._in_memory = in_memory
         self._folder: Path | None = None
         self._stops: list[Any] = []
 
@@ -265,7 +268,7 @@ class LocalCloud:
         for name, account in self.accounts.items():
             key = base64.b64encode(secrets.token_bytes(64)).decode()
             self.keys[account] = self.recorder.plant(f"account key#{name}", key)
-        self.azurite = Azurite(data, self.clock, self.keys)
+        self.azurite = Azurite(data, self.clock, self.keys, self._in_memory)
         self._stops.append(self.azurite.stop)
         parts = (self.clock, self.recorder, self.faults)
         self.blob = Proxy("blob", self.azurite.blob, *parts)

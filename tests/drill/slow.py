@@ -127,7 +127,9 @@ def run(seed: int | None) -> str:
     """Run the drill; the summary."""
     with (
         slim_root() as root,
-        LocalCloud({"slow": {"MAX_JOBS": str(JOBS)}}, dist=root, hosts=False) as cloud,
+        LocalCloud(
+            {"slow": {"MAX_JOBS": str(JOBS)}}, dist=root, hosts=False, in_memory=True
+        ) as cloud,
     ):
         cloud.arm.timing = Timing(accepted=0.01, running=0.01, delete=0.02)
         jobs = Jobs(cloud)

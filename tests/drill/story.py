@@ -66,7 +66,7 @@ def slim_root(dist: Path | None = None) -> Iterator[Path]:
 def quiet_cloud(root: Path, names: Sequence[str]) -> Iterator[LocalCloud]:
     """A cloud with an app (and an account) for each drill; no host runs yet."""
     apps: dict[str, dict[str, str]] = {name: {} for name in names}
-    with LocalCloud(apps, dist=root, hosts=False) as cloud:
+    with LocalCloud(apps, dist=root, hosts=False, in_memory=True) as cloud:
         cloud.arm.timing = Timing(accepted=0.01, running=0.01, delete=0.02)
         yield cloud
 
