@@ -7,14 +7,13 @@
 #include "controller/ledger.h"
 
 #define FILE_MAX_ (256 * 1024)
-#define TRIES 8      /* each conflict means that somebody else got on */
-#define PAUSE_MS 20  /* doubled with each conflict: many may want the file at once */
-#define NOBODY_S 600 /* more than an invocation lasts: whoever took a slot has saved its job by then, or was killed */
+#define TRIES 8     /* each conflict means that somebody else got on */
+#define PAUSE_MS 20 /* doubled with each conflict: many may want the file at once */
 
 /* slots.json as two ordered lists of job_ids. */
 struct slots {
     struct json *doc;
-    struct blob_info info;
+    char etag[ETAG_MAX];
 };
 
 static void slots_done(struct slots *s)
@@ -22,22 +21,23 @@ static void slots_done(struct slots *s)
     json_free(s->doc);
 }
 
-static enum err_code read_small(const struct storage *s, const char *name, struct json **doc, struct blob_info *info, struct err *err)
+static enum err_code read_small(const struct storage *s, const char *name, struct json **doc, char etag[ETAG_MAX], struct err *err)
 {
+    struct blob_info info;
     AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = blob_get(s, CONTAINER_JOBS, name, &text, info, err);
+    enum err_code code = blob_get(s, CONTAINER_JOBS, name, &text, &info, err);
 
     *doc = NULL;
-    if (code == ERR_ABSENT) {
-        *info = (struct blob_info){0};
+    etag[0] = '\0';
+    if (code == ERR_ABSENT)
         return OK;
-    }
     if (code == OK)
         code = json_parse(text.p, text.len, 4, doc, err);
     if (code == OK && json_get_int(*doc, "v", 0) != 1)
         code = err_set(err, ERR_INPUT, "version %lld is not known here", (long long)json_get_int(*doc, "v", 0));
     if (code != OK)
         return err_context(err, "%s", name);
+    str_copy(etag, ETAG_MAX, info.etag);
     return OK;
 }
 
@@ -74,18 +74,14 @@ static void write_list(struct str *to, const char *name, const struct json *list
     json_close(to, ']');
 }
 
-/* Gives back what late drives have taken for jobs that are closed, and what was taken for jobs that were never saved; true if there was
- * any.
- */
-static bool free_of_closed(const struct storage *s, const struct slots *now, const char *name, size_t most)
+/* Gives back what late drives have taken for jobs that are closed; true if there was any. */
+static bool free_of_closed(const struct storage *s, const struct json *list, size_t most)
 {
-    const struct json *list = json_get(now->doc, name);
-    bool old = clock_now_s(s->http->clock) >= now->info.modified_s + NOBODY_S;
     bool any = false;
 
     for (size_t i = 0; i < json_len(list) && i < most; i++) {
         const char *job = json_text(json_at(list, i));
-        if (job != NULL && (ledger_is_over(s, job) || (old && ledger_is_nobodys(s, job))))
+        if (job != NULL && ledger_is_over(s, job))
             any |= ledger_free_slot(s, job, NULL) == OK;
     }
     return any;
@@ -95,7 +91,7 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
     AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, &now.info, err);
+    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, now.etag, err);
 
     if (code != OK)
         return code;
@@ -108,7 +104,7 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
     size_t turn = at > 0 ? at : json_len(waiting) + 1;
     bool mine = turn <= free_slots;
     /* The first in line looks at the holders, who waits behind looks at the first: one read a look, not one for each slot. */
-    if (!mine && ((turn == 1 && free_of_closed(s, &now, "holders", (size_t)max_jobs)) || (at > 1 && free_of_closed(s, &now, "waiting", 1))))
+    if (!mine && ((turn == 1 && free_of_closed(s, holders, (size_t)max_jobs)) || (at > 1 && free_of_closed(s, waiting, 1))))
         return ERR_CONFLICT; /* the file has changed: look again */
     if (!mine)
         *place = (int64_t)turn;
@@ -119,7 +115,7 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
     write_list(&text, "holders", holders, NULL, mine ? job_id : NULL);
     write_list(&text, "waiting", waiting, mine ? job_id : NULL, mine ? NULL : job_id);
     json_close(&text, '}');
-    return write_small(s, LEDGER_SLOTS, &text, now.info.etag, err);
+    return write_small(s, LEDGER_SLOTS, &text, now.etag, err);
 }
 
 /* A random moment, so that those who lost do not meet again. */
@@ -146,7 +142,7 @@ static enum err_code free_slot_once(const struct storage *s, const char *job_id,
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
     AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, &now.info, err);
+    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, now.etag, err);
 
     if (code != OK)
         return code;
@@ -158,7 +154,7 @@ static enum err_code free_slot_once(const struct storage *s, const char *job_id,
     write_list(&text, "holders", holders, job_id, NULL);
     write_list(&text, "waiting", waiting, job_id, NULL);
     json_close(&text, '}');
-    return write_small(s, LEDGER_SLOTS, &text, now.info.etag, err);
+    return write_small(s, LEDGER_SLOTS, &text, now.etag, err);
 }
 
 enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err)
@@ -175,7 +171,7 @@ enum err_code ledger_free_slot(const struct storage *s, const char *job_id, stru
 enum err_code ledger_slot_jobs(const struct storage *s, char (**ret)[JOB_ID_MAX], size_t *count, struct err *err)
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
-    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, &now.info, err);
+    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, now.etag, err);
     const struct json *list[] = {json_get(now.doc, "holders"), json_get(now.doc, "waiting")};
 
     *count = 0;
