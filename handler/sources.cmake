@@ -48,6 +48,7 @@ set(HANDLER_SOURCES
   handler/job/retry.c
   handler/job/rules.c
   handler/job/step.c
+  handler/job/step_attempt.c
   handler/job/step_model.c
   handler/job/step_words.c
   handler/job/suggest.c

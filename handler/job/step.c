@@ -1,6 +1,6 @@
 #include "job/step.h"
 
-#include "job/place.h"
+#include "job/step_attempt.h"
 #include "job/step_model.h"
 
 uint32_t job_untold(const struct job_state *state)
@@ -20,79 +20,22 @@ struct job_state job_rejected(int64_t now_s)
     return s;
 }
 
-bool job_on_spot(const struct job_terms *terms, const struct job_state *state)
-{
-    return terms->spot != SPOT_NEVER && !state->on_demand;
-}
-
-static void set_times(const struct job_terms *t, struct job_state *s)
-{
-    int64_t run_s = s->run_s > 0 ? s->run_s : t->run_s, reserve = run_s / 10 > 600 ? run_s / 10 : 600;
-
-    s->hard_stop_s = s->started_s + t->run_max_s;
-    s->deadline_s = s->started_s + run_s;
-    s->train_until_s = s->deadline_s - reserve;
-}
-
-/* Orders the machine of the present attempt. Times start anew with each order as long as no machine was there: a creation that was refused
- * has cost nothing. From then on all attempts share one budget. */
-static void order_creation(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
-{
-    n->state.ordered_s = now_s;
-    n->state.create_until_s = seen->until_s;
-    n->state.control = n->state.run_s > 0; /* what it is told must follow these times */
-    n->act |= ACT_CREATE;
-    if (n->state.ran)
-        return;
-    n->state.started_s = now_s;
-    set_times(t, &n->state);
-}
-
-/* Every attempt that ends, however it ends, passes here. */
-static void end_attempt(struct job_next *n, int64_t now_s)
-{
-    n->state.machine = MACHINE_DELETING;
-    n->state.machine_since_s = now_s;
-    n->state.gone_since_s = 0;
-    if (n->state.attempt > 0)
-        n->act |= ACT_FENCE | ACT_DELETE;
-}
-
-static void fail_attempt(struct job_next *n, enum job_outcome outcome, enum job_reason reason, int64_t now_s)
-{
-    step_outcome(&n->state, outcome, reason, now_s);
-    end_attempt(n, now_s);
-    if (n->state.ran && outcome != OUTCOME_CANCELLED)
-        n->act |= ACT_EVIDENCE;
-}
-
-/* Ends the attempt without an outcome: another follows once its group is gone. */
-static void try_again(struct job_next *n, enum job_reason reason, bool tell, int64_t now_s)
-{
-    n->state.ended = reason;
-    end_attempt(n, now_s);
-    if (!tell)
-        return;
-    n->state.due |= NOTICE_AGAIN;
-    n->state.told &= ~(uint32_t)NOTICE_AGAIN;
-}
-
 /* The manifest is the truth: a complete one outranks the report, and success without one is a failure. */
 static bool result_is_there(struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     if (seen->manifest == YES) {
         n->state.model = MODEL_OFFERED;
         n->state.model_since_s = now_s;
-        end_attempt(n, now_s);
+        step_end(n, now_s);
         return true;
     }
     if (seen->reported != YES || seen->manifest != NO)
         return false;
     n->state.ran = 1; /* only a machine reports */
     if (seen->report == OUTCOME_SUCCEEDED)
-        fail_attempt(n, OUTCOME_FAILED, REASON_NO_MODEL, now_s);
+        step_fail(n, OUTCOME_FAILED, REASON_NO_MODEL, now_s);
     else
-        fail_attempt(n, seen->report == OUTCOME_TIMED_OUT ? OUTCOME_TIMED_OUT : OUTCOME_FAILED, REASON_REPORT, now_s);
+        step_fail(n, seen->report == OUTCOME_TIMED_OUT ? OUTCOME_TIMED_OUT : OUTCOME_FAILED, REASON_REPORT, now_s);
     return true;
 }
 
@@ -105,24 +48,7 @@ static bool nothing_came(const struct job_seen *seen)
 /* Past the deadline nothing more is waited for; when storage does not say what came, not for long. */
 static bool is_late(const struct job_state *s, const struct job_seen *seen, int64_t now_s)
 {
-    return now_s >= s->deadline_s + (nothing_came(seen) ? 0 : LATE_S);
-}
-
-/* Between two attempts there is no machine to end. */
-static void fail_between(struct job_next *n, enum job_outcome outcome, enum job_reason reason, int64_t now_s)
-{
-    step_outcome(&n->state, outcome, reason, now_s);
-    n->state.machine = MACHINE_DELETING;
-    n->state.machine_since_s = now_s;
-}
-
-static void start_attempt(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
-{
-    n->state.machine = MACHINE_PROVISIONING;
-    n->state.machine_since_s = now_s;
-    n->state.attempt++;
-    n->state.lost_since_s = 0;
-    order_creation(t, n, seen, now_s);
+    return nothing_came(seen) ? seen->at_s >= s->deadline_s : now_s >= s->deadline_s + LATE_S;
 }
 
 static void step_queued(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
@@ -130,7 +56,7 @@ static void step_queued(const struct job_terms *t, struct job_next *n, const str
     int64_t waits_since_s = n->state.zip_whole_s > n->state.accepted_s ? n->state.zip_whole_s : n->state.accepted_s;
 
     if (n->state.cancelled) {
-        fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+        step_fail(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
         return;
     }
     n->look = LOOK_ZIP;
@@ -139,10 +65,10 @@ static void step_queued(const struct job_terms *t, struct job_next *n, const str
     if (seen->zip == YES && seen->slot == UNSEEN) {
         n->act |= ACT_TAKE_SLOT;
     } else if (seen->zip == YES && seen->slot == YES) {
-        start_attempt(t, n, seen, now_s);
-    } else if ((seen->zip == NO && now_s >= waits_since_s + t->upload_wait_s) ||
+        step_start(t, n, seen, now_s);
+    } else if ((seen->zip == NO && seen->at_s >= waits_since_s + t->upload_wait_s) ||
                (seen->zip == UNSEEN && now_s >= waits_since_s + t->upload_wait_s + DEAF_S)) {
-        fail_attempt(n, OUTCOME_REJECTED, REASON_ZIP, now_s);
+        step_fail(n, OUTCOME_REJECTED, REASON_ZIP, now_s);
     }
 }
 
@@ -150,26 +76,15 @@ static void step_queued(const struct job_terms *t, struct job_next *n, const str
 static void step_queued_again(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     if (n->state.cancelled)
-        fail_between(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+        step_fail_between(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
     else if (n->state.ran && now_s >= n->state.train_until_s)
-        fail_between(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
+        step_fail_between(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
     else if (now_s < n->state.not_before_s)
         return;
     else if (seen->slot == UNSEEN)
         n->act |= ACT_TAKE_SLOT;
     else if (seen->slot == YES)
-        start_attempt(t, n, seen, now_s);
-}
-
-/* A machine that did not come up gets one more try. */
-static void step_boot_failed(struct job_next *n, int64_t now_s)
-{
-    n->state.ran = 1;
-    if (n->state.boots++ < BOOTS_MAX) {
-        try_again(n, REASON_BOOT, true, now_s);
-        n->act |= ACT_EVIDENCE;
-    } else
-        fail_attempt(n, OUTCOME_FAILED, REASON_BOOT, now_s);
+        step_start(t, n, seen, now_s);
 }
 
 /* Twice, a look apart, as with a group: ARM's reads may lag behind what was made. */
@@ -182,53 +97,13 @@ static bool machine_is_gone(struct job_state *s, const struct job_seen *seen, in
     return seen->vm == NO && seen->at_s >= s->lost_since_s + GONE_AGAIN_S;
 }
 
-/* A Spot machine that is no longer there was taken back: another goes on where it stopped. Any other was deleted by somebody. */
-static void step_lost(const struct job_terms *t, struct job_next *n, int64_t now_s)
-{
-    struct job_state *s = &n->state;
-
-    s->ran = 1;
-    if (!job_on_spot(t, s)) {
-        fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
-        return;
-    }
-    if (++s->evictions > t->evictions_max && t->spot == SPOT_ONLY)
-        fail_attempt(n, OUTCOME_FAILED, REASON_EVICTED, now_s);
-    else {
-        s->on_demand = s->evictions > t->evictions_max;
-        try_again(n, REASON_EVICTED, true, now_s);
-    }
-}
-
-static void step_refused(const struct job_terms *t, struct job_next *n, enum job_remedy remedy, int64_t now_s)
-{
-    struct job_state *s = &n->state;
-
-    if (remedy == REMEDY_BOOT) {
-        step_boot_failed(n, now_s);
-        return;
-    }
-    if (remedy == REMEDY_NO || (remedy == REMEDY_NO_SPOT && t->spot == SPOT_ONLY)) {
-        fail_attempt(n, OUTCOME_FAILED, REASON_REFUSED, now_s);
-        return;
-    }
-    if (s->refused_s == 0)
-        s->refused_s = now_s;
-    bool elsewhere = place_next(t, s, remedy);
-    if (!elsewhere && now_s >= s->refused_s + t->capacity_wait_s) {
-        fail_attempt(n, OUTCOME_FAILED, REASON_CAPACITY, now_s);
-        return;
-    }
-    try_again(n, REASON_CAPACITY, !elsewhere && s->rounds == 0, now_s);
-    s->not_before_s = elsewhere ? 0 : now_s + place_wait_s(s->rounds++);
-}
-
 /* No claim in boot_wait_s after the last order; when storage does not say whether there is one, not for long. */
 static bool boot_is_late(const struct job_terms *t, const struct job_state *s, const struct job_seen *seen, int64_t now_s)
 {
+    int64_t until_s = s->ordered_s + t->boot_wait_s;
     bool proof = seen->claim == NO && nothing_came(seen);
 
-    return t->boot_wait_s > 0 && s->ordered_s > 0 && now_s >= s->ordered_s + t->boot_wait_s + (proof ? 0 : LATE_S);
+    return t->boot_wait_s > 0 && s->ordered_s > 0 && (proof ? seen->at_s >= until_s : now_s >= until_s + LATE_S);
 }
 
 static void step_provisioning(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
@@ -241,7 +116,7 @@ static void step_provisioning(const struct job_terms *t, struct job_next *n, con
     if (result_is_there(n, seen, now_s))
         return;
     if (s->cancelled)
-        fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+        step_fail(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
     else if (seen->claim == YES) { /* it works, whatever became of its deployment */
         s->machine = MACHINE_RUNNING;
         s->machine_since_s = now_s;
@@ -253,16 +128,16 @@ static void step_provisioning(const struct job_terms *t, struct job_next *n, con
     } else if (seen->remedy > REMEDY_WAIT)
         step_refused(t, n, seen->remedy, now_s);
     else if (seen->deployment == NO && s->create_until_s == 0 && nothing_came(seen))
-        fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
+        step_fail(n, OUTCOME_FAILED, REASON_GONE, now_s);
     else if (seen->ready == YES && machine_is_gone(s, seen, now_s) && seen->claim == NO && nothing_came(seen))
         step_lost(t, n, now_s);
     else if (seen->deployment == NO && seen->at_s > s->create_until_s + SETTLE_S) {
         if (now_s >= s->machine_since_s + t->create_wait_s)
-            fail_attempt(n, OUTCOME_FAILED, REASON_CREATE_WAIT, now_s);
+            step_fail(n, OUTCOME_FAILED, REASON_CREATE_WAIT, now_s);
         else
-            order_creation(t, n, seen, now_s);
+            step_order(t, n, seen, now_s);
     } else if (is_late(s, seen, now_s))
-        fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
+        step_fail(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
     else if (boot_is_late(t, s, seen, now_s))
         step_boot_failed(n, now_s);
 }
@@ -281,17 +156,17 @@ static void step_running(const struct job_terms *t, struct job_next *n, const st
     int64_t sign_s = last_sign_s(&n->state, seen);
     bool gone = machine_is_gone(&n->state, seen, now_s);
     if (n->state.cancelled)
-        fail_attempt(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
+        step_fail(n, OUTCOME_CANCELLED, REASON_CANCELLED, now_s);
     else if (is_late(&n->state, seen, now_s))
-        fail_attempt(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
+        step_fail(n, OUTCOME_TIMED_OUT, REASON_DEADLINE, now_s);
     else if (!nothing_came(seen))
         return;
     else if (gone)
         step_lost(t, n, now_s);
     else if (seen->off == YES)
-        fail_attempt(n, OUTCOME_FAILED, REASON_GONE, now_s);
-    else if (seen->vm == YES && sign_s > 0 && now_s - sign_s > t->silence_s)
-        fail_attempt(n, OUTCOME_FAILED, REASON_SILENT, now_s);
+        step_fail(n, OUTCOME_FAILED, REASON_GONE, now_s);
+    else if (seen->vm == YES && sign_s > 0 && seen->at_s - sign_s > t->silence_s)
+        step_fail(n, OUTCOME_FAILED, REASON_SILENT, now_s);
 }
 
 /* Twice, a look apart: ARM's reads may lag, and after this nobody looks again. */
@@ -299,7 +174,7 @@ static bool group_is_gone(struct job_state *s, const struct job_seen *seen, int6
 {
     if (seen->group == YES)
         s->gone_since_s = 0;
-    else if (seen->group == NO && s->gone_since_s == 0 && (s->create_until_s == 0 || now_s > s->create_until_s + SETTLE_S))
+    else if (seen->group == NO && s->gone_since_s == 0 && (s->create_until_s == 0 || seen->at_s > s->create_until_s + SETTLE_S))
         s->gone_since_s = now_s;
     return s->attempt == 0 || (seen->group == NO && s->gone_since_s > 0 && seen->at_s >= s->gone_since_s + GONE_AGAIN_S);
 }
@@ -333,6 +208,13 @@ static void step_deleting(const struct job_terms *t, struct job_next *n, const s
         n->look = LOOK_GROUP;
         if (seen->group != NO)
             n->act |= ACT_DELETE;
+    }
+    if (s->outcome == OUTCOME_NONE && s->model == MODEL_NONE && s->attempt > 0) {
+        n->look |= LOOK_RESULT; /* it may have delivered while it was being given up */
+        if (seen->manifest == YES) {
+            s->model = MODEL_OFFERED;
+            s->model_since_s = now_s;
+        }
     }
     if (seen->group == YES && (seen->locked == YES || now_s >= s->machine_since_s + STUCK_S))
         s->due |= NOTICE_STUCK;
@@ -369,7 +251,7 @@ static void take_order(const struct job_terms *t, struct job_next *n, const stru
         s->run_s = run_s;
         s->control = s->started_s > 0;
         if (s->started_s > 0)
-            set_times(t, s);
+            step_set_times(t, s);
     }
 }
 

@@ -52,6 +52,7 @@ static void test_version_1_as_it_was_first_written_still_loads_and_steps(void **
     assert_int_equal(rec.state.deadline_s, now.state.deadline_s);
     struct job_seen seen = {.manifest = NO, .reported = NO, .vm = YES, .status = YES, .heartbeat_s = rec.state.machine_since_s};
     assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.machine_since_s + 60).state.machine, MACHINE_RUNNING);
+    seen.at_s = rec.state.deadline_s;
     assert_int_equal(job_step(&rec.terms, &rec.state, &seen, rec.state.deadline_s).state.outcome, OUTCOME_TIMED_OUT);
     seen.vm = NO;
     seen.at_s = rec.state.machine_since_s + 60;

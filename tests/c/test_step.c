@@ -177,6 +177,31 @@ static void test_running_ends_only_with_proof(void **state)
     assert_int_equal(step(claimed, seen, T0 + 200).state.reason, REASON_GONE); /* off is no longer at work, and costs */
 }
 
+/* What was seen before a limit is no proof after it, however long the calls in between took. */
+static void test_a_look_before_a_limit_proves_nothing_after_it(void **state)
+{
+    (void)state;
+    struct job_seen seen = {.at_s = T0 + TERMS.run_s - 1, .manifest = NO, .reported = NO};
+    assert_int_equal(step(running(), seen, T0 + TERMS.run_s + 100).state.machine, MACHINE_RUNNING);
+    seen = (struct job_seen){.at_s = T0 + 170, .deployment = NO, .claim = NO, .manifest = NO, .reported = NO, .until_s = T0 + 400};
+    assert_int_equal(step(provisioning(T0 + 120), seen, T0 + 300).act & ACT_CREATE, 0);
+    seen = (struct job_seen){.at_s = T0 + 299, .zip = NO};
+    assert_int_equal(step(job_accepted(T0), seen, T0 + 400).state.outcome, OUTCOME_NONE);
+}
+
+/* A machine may deliver while it is being given up: a complete model is not thrown away. */
+static void test_a_model_that_comes_while_the_attempt_is_deleted_is_taken(void **state)
+{
+    (void)state;
+    struct job_next n = step(deleting(MODEL_NONE, OUTCOME_NONE), (struct job_seen){.group = YES}, T0 + 1);
+    assert_int_equal(n.look & LOOK_RESULT, LOOK_RESULT);
+    n = step(n.state, (struct job_seen){.group = YES, .manifest = YES}, T0 + 2);
+    assert_int_equal(n.state.model, MODEL_OFFERED);
+    assert_int_equal(n.act & (ACT_DELETE | ACT_VERIFY), ACT_DELETE | ACT_VERIFY);
+    n = step(deleting(MODEL_NONE, OUTCOME_FAILED), (struct job_seen){.group = YES, .manifest = YES}, T0 + 2);
+    assert_int_equal(n.state.model, MODEL_NONE); /* the outcome is set once */
+}
+
 static void test_model_goes_step_by_step(void **state)
 {
     (void)state;
@@ -428,6 +453,8 @@ int main(void)
         cmocka_unit_test(test_manifest_outranks_report),
         cmocka_unit_test(test_report_without_manifest_is_failure),
         cmocka_unit_test(test_running_ends_only_with_proof),
+        cmocka_unit_test(test_a_look_before_a_limit_proves_nothing_after_it),
+        cmocka_unit_test(test_a_model_that_comes_while_the_attempt_is_deleted_is_taken),
         cmocka_unit_test(test_model_goes_step_by_step),
         cmocka_unit_test(test_copying_is_ordered_only_with_a_line),
         cmocka_unit_test(test_broken_and_kept),
