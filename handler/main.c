@@ -1,5 +1,6 @@
 /* main.c - wiring: the only place that builds objects. The Functions host starts this program, talks HTTP to it on loopback, and kills it
  * without warning. With `--check` a person starts it. */
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,6 +89,7 @@ static enum err_code build(struct parts *p, struct err *err)
     c->upload_wait_s = s->upload_wait_s;
     c->max_job_minutes = s->max_job_minutes;
     pthread_mutex_init(&c->lock, NULL);
+    pthread_mutex_init(&c->upload, NULL);
     str_copy(c->group_prefix, sizeof c->group_prefix, s->group_prefix);
     str_copy(c->location, sizeof c->location, s->location);
     str_copy(c->trainer, sizeof c->trainer, s->trainer);
@@ -196,7 +198,11 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, ORPHANED);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread: only sigwait sees them */
-    prctl(PR_SET_PDEATHSIG, ORPHANED);          /* a host that dies hard must not leave the port taken */
+    /* Many threads come and go, and some hold a large file for a moment: what is freed goes back to the system. */
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+    prctl(PR_SET_PDEATHSIG, ORPHANED); /* a host that dies hard must not leave the port taken */
     setvbuf(stdout, NULL, _IOLBF, 0);
 
     if (read_settings(&parts.settings, &parts.port) != OK)

@@ -17,6 +17,7 @@ struct controller {
     struct arm arm;       /* through controller_arm only */
     pthread_mutex_t lock; /* over what is found out once (subscription, storage_made), sign_in_told and swept_s */
     bool storage_made;
+    pthread_mutex_t upload;       /* one upload of the scripts at a time: they are large */
     bool sign_in_told;            /* people know that the app cannot sign in */
     int64_t swept_s;              /* when leftovers were looked for last */
     char suspect[16][JOB_ID_MAX]; /* slot holders without a record at the last sweep; read and written by the one that sweeps */

@@ -145,13 +145,28 @@ void machine_look_vm(const struct errand *e, struct record *rec, struct job_seen
     }
 }
 
+/* Of those that found the scripts missing, the first uploads them. */
+static enum err_code upload_scripts(const struct errand *e, const char *name, struct err *err)
+{
+    const struct storage *s = &e->c->storage;
+    struct blob_info info;
+    AUTO_STR scripts = STR_MAX(0);
+
+    enum err_code code = blob_head(s, CONTAINER_FILES, name, &info, err);
+    if (code != ERR_ABSENT)
+        return code;
+    code = assets_scripts(&e->c->assets, &scripts, err);
+    if (code == OK)
+        code = blob_put(s, CONTAINER_FILES, name, scripts.p, scripts.len, "application/gzip", BLOB_IF_ABSENT, NULL, NULL, err);
+    return code == ERR_CONFLICT ? OK : code;
+}
+
 /* The scripts that the job was accepted with, under their own hash; uploaded once per version of the app. */
 static enum err_code ensure_scripts(const struct errand *e, const struct record *rec, struct err *err)
 {
     const struct storage *s = &e->c->storage;
     char name[BLOB_NAME_MAX];
     struct blob_info info;
-    AUTO_STR scripts = STR_MAX(0);
 
     controller_scripts(rec, name);
     enum err_code code = blob_head(s, CONTAINER_FILES, name, &info, err);
@@ -161,10 +176,10 @@ static enum err_code ensure_scripts(const struct errand *e, const struct record 
         return err_set(err, ERR_REFUSED,
                        "the scripts %.12s... that this job was accepted with are gone from container job-files: send the message again",
                        rec->scripts_sha256);
-    code = assets_scripts(&e->c->assets, &scripts, err);
-    if (code == OK)
-        code = blob_put(s, CONTAINER_FILES, name, scripts.p, scripts.len, "application/gzip", BLOB_IF_ABSENT, NULL, NULL, err);
-    return code == ERR_CONFLICT ? OK : code;
+    pthread_mutex_lock(&e->c->upload);
+    code = upload_scripts(e, name, err);
+    pthread_mutex_unlock(&e->c->upload);
+    return code;
 }
 
 /* What the machine will read and write must be there before it boots: a SAS for one file cannot make its folder. */

@@ -125,7 +125,8 @@ class Soak:
 def send_good(s: Soak, dice: random.Random, worker: int) -> None:
     """A new job, in the worker's own line."""
     job = f"good-{uuid.uuid4().hex[:10]}"
-    text = json.dumps({"v": 1, "dataset": ZIP, "job_id": job, "line": f"line-{worker}"})
+    asked = {"v": 1, "dataset": ZIP, "job_id": job, "line": f"line-{worker}", "force": True}
+    text = json.dumps(asked)
     sent = Sent(job, str(uuid.uuid4()), text)
     with s.lock:
         if len(s.good) - len(s.closed) + len(s.sending) >= LIVE_MAX:
