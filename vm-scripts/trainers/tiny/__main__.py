@@ -124,9 +124,10 @@ def train(job: Job) -> dict[str, Any]:
 
     def in_time() -> bool:
         nonlocal until
-        if time.time() >= until:
+        now = time.time()
+        if now >= until:
             until = max(until, _until_now(raw))
-        return time.time() < until
+        return now < until
 
     rows = read_json(Path(raw["data"]))
     try:
