@@ -13,10 +13,6 @@
     }
 #define SUBSCRIPTION "https://arm.example/subscriptions/*"
 #define LINK "https://store.example/secret/path.log?sv=1&sig=abcdefgh"
-#define LINKED                                                                                                                             \
-    {                                                                                                                                      \
-        .method = "POST", .url = SUBSCRIPTION, .status = 200, .answer = "{\"serialConsoleLogBlobUri\":\"" LINK "\"}"                       \
-    }
 #define SILENT(verb, address, ms)                                                                                                          \
     {                                                                                                                                      \
         .method = verb, .url = address, .takes_ms = ms                                                                                     \
@@ -88,18 +84,18 @@ static void all_are_silent(void **state)
     (void)state;
     static const struct fake_step steps[] = {
         TOKEN,
-        LINKED,
+        {.method = "POST", .url = SUBSCRIPTION, .status = 200, .answer = "{\"serialConsoleLogBlobUri\":\"" LINK "\"}", .takes_ms = 17000},
         SILENT("HEAD", LINK, 18000),
         SILENT("GET", BLOB_HOST "/job-files/status/*", 6000),
         SILENT("HEAD", FILE_HOST "/logs/*", 6000),
-        SILENT("PUT", FILE_HOST "/logs/Screws-0412/attempt-1.txt", 30000),
+        SILENT("PUT", FILE_HOST "/logs/Screws-0412/attempt-1.txt", 13000),
     };
     struct fixture f;
     begin(&f, steps, COUNT(steps));
     assert_in_range(keep(&f, 110000), 59000, 60000);
-    for (size_t i = 0; i < COUNT(steps); i++)
-        assert_in_range(f.cloud.fake.limits[i], 1, 30000);
-    assert_in_range(f.cloud.fake.limits[2], 1, 18000);
+    static const int64_t limits[] = {18000, 18000, 18000, 6000, 6000, 13000};
+    for (size_t i = 0; i < COUNT(limits); i++)
+        assert_int_equal(f.cloud.fake.limits[i], limits[i]);
     assert_string_equal(f.rec.evidence, "");
     end(&f);
 }
