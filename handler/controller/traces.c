@@ -140,7 +140,7 @@ void traces_look_status(const struct errand *e, struct record *rec, struct job_s
     if (code == OK) {
         seen->status = YES;
         seen->heartbeat_s = status_beat(text.p, text.len);
-        if (seen->heartbeat_s > 0 && seen->vm != NO) /* a machine that is gone has said why already */
+        if (seen->heartbeat_s > 0 && seen->vm != NO && seen->off != YES) /* of one that is gone or off it is known why */
             snprintf(rec->trouble, sizeof rec->trouble, "The machine's last sign of life was %lld min ago.",
                      (long long)(controller_now_s(e->c) - seen->heartbeat_s) / 60);
     } else if (code == ERR_ABSENT)

@@ -82,14 +82,16 @@ def nothing_came_of(cloud: LocalCloud, job: str) -> None:
 
 def test_a_machine_that_never_claims(cloud, zip_bytes):
     cloud.vms.work = lambda vm: None
-    job = order(cloud, zip_bytes, "mute", max_hours=0.5)
-    turn_until(cloud, lambda: state(cloud.app, job)["outcome"] != "none", what="an outcome")
+    job = order(cloud, zip_bytes, "mute")
+    ordered_s = state(cloud.app, job)["ordered_s"]
     record = run_until_closed(cloud, job)
     shown = record["state"]
-    assert (shown["outcome"], shown["reason"]) == ("timed_out", "deadline")
-    assert "not done within 0.5 hours" in told(cloud.app, job)
-    assert 0 <= requested_deletion(cloud, record) - shown["deadline_s"] <= 120
-    assert cloud.app.blob("job-files", f"claim/{job}/1") == b"handler", "not fenced"
+    assert (shown["outcome"], shown["reason"]) == ("failed", "boot")
+    assert "did not come up within 15 min, also not at the second try" in told(cloud.app, job)
+    assert 0 <= requested_deletion(cloud, record) - (ordered_s + 900) <= 120
+    for attempt in (1, 2):
+        fence = cloud.app.blob("job-files", f"claim/{job}/{attempt}")
+        assert fence == b"handler", "not fenced"
     nothing_came_of(cloud, job)
 
 
@@ -245,9 +247,9 @@ def test_what_cannot_be_seen_is_no_proof_of_silence(cloud, zip_bytes, what):
 def test_a_machine_that_boots_after_its_attempt_was_given_up(cloud, zip_bytes):
     """It finds the claim taken by the handler, and powers off without a word. Real boot files."""
     cloud.vms.work = lambda vm: None
-    job = order(cloud, zip_bytes, "ghost", max_hours=0.5)
-    run_until_closed(cloud, job)
-    spec = vm_of(cloud, job).spec
+    job = order(cloud, zip_bytes, "ghost")
+    group = group_of(run_until_closed(cloud, job))
+    spec = next(m.spec for m in cloud.vms.machines if m.spec.group == group)
     cloud.vms.work = None
     late = cloud.vms.boot(replace(spec, vm_id=str(uuid.uuid4())))
     try:
