@@ -2,8 +2,9 @@
 
 24 invocations side by side: messages good, bad and repeated, questions, bells, the timer. Between
 it and the cloud requests are refused (429, 500, 503), cut off and late. Every answer is judged; at
-the end every job must have had one machine and one version, and nothing may be left. Memory after
-warm-up is compared with that of the end. Prints one line; exit code 1 when anything was wrong.
+the end every job must have had one machine and one version, and nothing may be left. Memory in a
+pause after warm-up is compared with that of the end. Prints one line; exit code 1 when anything was
+wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import json
 import os
 import random
 import re
-import statistics
 import sys
 import threading
 import time
@@ -42,7 +42,7 @@ PACE = 4.0
 DELIVERIES = 5
 """How often the host brings a message; host.json: maxDequeueCount."""
 WARM = 0.3
-"""The part of the time after which memory must not grow any more."""
+"""The part of the time after which memory at rest must not grow any more."""
 GROWTH_MB = 1.0
 END_S = 240.0
 """Real seconds for what is under way at the end to come to rest."""
@@ -85,6 +85,9 @@ class Soak:
     closed: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    going: threading.Event = field(default_factory=threading.Event)
+    """Cleared for a pause."""
+    under_way: int = 0
 
     @property
     def app(self) -> App:
@@ -100,7 +103,8 @@ class Soak:
     def call(self, kind: str, function: str, text: str, wanted: str, message: str = "") -> None:
         """Deliver like the host does, again when it fails; judge what is said at last."""
         message = message or str(uuid.uuid4())
-        for _ in range(DELIVERIES):
+        for delivery in range(DELIVERIES):
+            time.sleep(delivery)  # the host waits half a minute
             outcome = self._once(function, text, message)
             with self.lock:
                 self.counts["calls"] += 1
@@ -110,6 +114,7 @@ class Soak:
                 break
         else:
             self.blame(f"{kind} `{text}` failed {DELIVERIES} times: {outcome.error}")
+            self.wrong += [line for line in self.app.host.lines[-200:] if "error" in line][-8:]
             return
         said = "\n".join(str(line) for line in outcome.answer.get("Logs") or [])
         if not re.fullmatch(wanted, said, re.DOTALL):
@@ -188,16 +193,32 @@ KINDS = [(send_good, 4), (send_again, 3), (send_bad, 2), (ask_status, 2), (ring_
 
 
 def work(s: Soak, worker: int, seed: int) -> None:
+    """One invocation after the other, of kinds that chance chooses; the first fires the timer."""
     dice = random.Random(f"{seed}-{worker}")
     while not s.over():
-        if worker == 0:
-            fire_timer(s, dice, worker)
-            continue
+        s.going.wait()
         (kind,) = dice.choices([k for k, _ in KINDS], [weight for _, weight in KINDS])
+        with s.lock:
+            s.under_way += 1
         try:
-            kind(s, dice, worker)
+            (kind if worker else fire_timer)(s, dice, worker)
         except Exception as error:  # a thread that ends would only make the soak easier
             s.blame(f"{kind.__name__}: {type(error).__name__}: {error}")
+        finally:
+            with s.lock:
+                s.under_way -= 1
+
+
+def at_rest_mb(s: Soak) -> float:
+    """Anonymous memory while nothing is under way."""
+    s.going.clear()
+    end = time.monotonic() + 60
+    while s.under_way and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(2.0)  # bells of machines
+    found = min(memory_now_mb(s.app.host.pid)[1] for _ in range(10) if not time.sleep(0.2))
+    s.going.set()
+    return found
 
 
 def trouble(s: Soak, seed: int) -> None:
@@ -290,32 +311,29 @@ def running(jobs: list[threading.Thread]) -> Iterator[None]:
         job.join()
 
 
-def soak(cloud: LocalCloud, seconds: float, seed: int) -> tuple[Soak, list[tuple[float, float]]]:
-    """Run it; what came of it, and resident and anonymous MB once a second."""
+def soak(cloud: LocalCloud, seconds: float, seed: int) -> tuple[Soak, float, float, float]:
+    """Run it; anonymous MB at rest after warm-up and at the end, and the most resident MB."""
     s = Soak(cloud, time.monotonic() + seconds)
     threads = [threading.Thread(target=work, args=(s, n, seed)) for n in range(AT_ONCE)]
     threads += [threading.Thread(target=trouble, args=(s, seed))]
     threads += [threading.Thread(target=pass_time, args=(s,))]
-    samples = []
-    pid, starts = cloud.app.host.pid, cloud.app.host.starts
+    pid, starts, warm, most = cloud.app.host.pid, cloud.app.host.starts, 0.0, 0.0
+    warm_at = time.monotonic() + seconds * WARM
+    s.going.set()
     with running(threads):
         while not s.over():
             time.sleep(1.0)
-            samples.append(memory_now_mb(pid))
+            most = max(most, memory_now_mb(pid)[0])
+            if not warm and time.monotonic() > warm_at:
+                warm = at_rest_mb(s)
     settle(s)
+    end = at_rest_mb(s)
     judge_jobs(s)
     judge_refusals(s)
     if cloud.app.host.starts != starts:
         s.blame(f"the handler was started {cloud.app.host.starts - starts} times more")
     s.wrong += cloud.recorder.leaks() + cloud.app.host.violations
-    return s, samples
-
-
-def growth_mb(samples: list[tuple[float, float]], which: int) -> tuple[float, float]:
-    """The median of the time right after warm-up, and that of as long a time at the end."""
-    values = [sample[which] for sample in samples]
-    warm, piece = int(len(values) * WARM), max(1, len(values) // 5)
-    return statistics.median(values[warm : warm + piece]), statistics.median(values[-piece:])
+    return s, warm, end, most
 
 
 def main() -> int:
@@ -324,9 +342,7 @@ def main() -> int:
     dist = Path(os.environ.get("RETRAIN_DIST", ROOT / "dist"))
     with LocalCloud({"app": {"MAX_JOBS": str(SLOTS)}}, dist=dist) as cloud:
         hasten(cloud).app.put_zip(ZIP, b"PK\x05\x06" + bytes(18))
-        s, samples = soak(cloud, minutes * 60, seed)
-    resident = max(r for r, _ in samples)
-    warm, end = growth_mb(samples, 1)
+        s, warm, end, resident = soak(cloud, minutes * 60, seed)
     if end - warm > GROWTH_MB:
         s.wrong.append(f"anonymous memory went from {warm:.1f} to {end:.1f} MB")
     for text in s.wrong[:40]:
@@ -336,7 +352,7 @@ def main() -> int:
         f"soak: {minutes:g} min, seed {seed}: {count['calls']} calls"
         f" ({count['failed deliveries']} delivered again), {count['requests']} requests,"
         f" {count['faults']} faults, {len(s.good)} jobs, {len(s.bad)} refused;"
-        f" anonymous {warm:.1f} -> {end:.1f} MB, resident at most {resident:.1f} MB;"
+        f" anonymous at rest {warm:.1f} -> {end:.1f} MB, resident at most {resident:.1f} MB;"
         f" {len(s.wrong)} wrong"
     )
     return 1 if s.wrong else 0
