@@ -7,6 +7,7 @@
 
 #include "azure/rights.h"
 #include "base/log.h"
+#include "job/money.h"
 
 #define CALL_MS 20000          /* of one question with its retries */
 #define ALL_MS (5 * 60 * 1000) /* of all of them */
@@ -111,6 +112,8 @@ static const struct {
     {"Microsoft.Compute/virtualMachines/read", "Virtual Machine Contributor"},
     {"Microsoft.Compute/virtualMachines/write", "Virtual Machine Contributor"},
     {"Microsoft.Compute/disks/write", "Virtual Machine Contributor"},
+    {"Microsoft.Compute/skus/read", "Reader"},
+    {"Microsoft.Compute/locations/usages/read", "Reader"},
     {"Microsoft.Network/networkSecurityGroups/write", "Network Contributor"},
     {"Microsoft.Network/networkSecurityGroups/join/action", "Network Contributor"},
     {"Microsoft.Network/publicIPAddresses/write", "Network Contributor"},
@@ -182,19 +185,65 @@ static bool knows_regions(const struct settings *s, const struct controller *c)
     return good;
 }
 
+/* One size in every region; adds where it cannot be had. False when that is everywhere, or cannot be told (err says why). */
+static bool has_size(const struct settings *s, const struct controller *c, const char *size, struct str *refused, struct err *err)
+{
+    bool found = false;
+
+    for (const char *at = s->regions; *at != '\0'; at += strspn(at, ",")) {
+        char region[64];
+        struct arm_size offer = {0};
+        (void)snprintf(region, sizeof region, "%.*s", (int)strcspn(at, ","), at);
+        at += strcspn(at, ",");
+        enum err_code code = arm_quota_size(c->quota, &c->arm, region, size, ARM_QUOTA_KEPT, &offer, err);
+        if (code != OK && code != ERR_ABSENT)
+            return false;
+        *err = (struct err){0};
+        if (code == OK && offer.restricted[0] == '\0')
+            found = true;
+        else
+            str_addf(refused, "%s%s in %s", refused->len > 0 ? ", " : "", size, region);
+    }
+    return found;
+}
+
+static bool has_sizes(const struct settings *s, const struct controller *c)
+{
+    const char *list = s->vm_sizes[0] != '\0' ? s->vm_sizes : s->vm_size;
+    AUTO_STR refused = STR_MAX(1024);
+    struct err err = {0};
+    bool good = true;
+
+    for (const char *at = list; *at != '\0' && err.code == OK; at += strspn(at, ",")) {
+        char size[PLACE_MAX];
+        (void)snprintf(size, sizeof size, "%.*s", (int)strcspn(at, ","), at);
+        at += strcspn(at, ",");
+        good = has_size(s, c, size, &refused, &err) && good;
+    }
+    const char *where = refused.failed ? "more than can be told" : str_c(&refused);
+    if (err.code != OK)
+        say(false, "sizes", "%s", err.msg);
+    else if (!good)
+        say(false, "sizes", "not offered to this subscription: %s. Set VM_SIZE or VM_SIZES to others, or ask for them (portal: Quotas)",
+            where);
+    else
+        say(true, "sizes", "%s%s%s", list, *where != '\0' ? "; not offered: " : "", where);
+    return good && err.code == OK;
+}
+
 static bool check_azure(const struct settings *s, struct controller *c)
 {
     bool in = signs_in(s, c);
     bool sees = in && sees_subscription(c);
 
     if (!sees) {
-        static const char *const later[] = {"subscription", "rights", "regions"};
+        static const char *const later[] = {"subscription", "rights", "regions", "sizes"};
         for (size_t i = in ? 1 : 0; i < sizeof later / sizeof *later; i++)
             say(false, later[i], "not asked: %s comes first", in ? "the subscription" : "the sign-in");
         return false;
     }
-    bool rights = has_rights(c), regions = knows_regions(s, c);
-    return rights && regions;
+    bool rights = has_rights(c), regions = knows_regions(s, c), sizes = has_sizes(s, c);
+    return rights && regions && sizes;
 }
 
 /* ---- storage ---- */
@@ -286,6 +335,21 @@ static bool check_slack(const struct controller *c)
     return good;
 }
 
+static bool check_prices(const struct settings *s, const struct controller *c)
+{
+    AUTO_STR price = STR_MAX(64);
+    struct err err = {0};
+    int64_t hourly = 0;
+
+    if (prices_hourly(c->prices, s->location, s->vm_size, false, &hourly, &err) != OK) {
+        say(false, "prices", "%s: what a job costs cannot be told or limited; look at AZURE_PRICES_ENDPOINT", err.msg);
+        return false;
+    }
+    money_add(&price, hourly);
+    say(true, "prices", "%s in %s is %s an hour", s->vm_size, s->location, str_c(&price));
+    return true;
+}
+
 bool check_services(const struct settings *s, struct controller *c)
 {
     http_scope(clock_mono_ms(c->clock) + ALL_MS);
@@ -294,6 +358,7 @@ bool check_services(const struct settings *s, struct controller *c)
     for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++)
         good = check_place(&c->storage, &PLACES[i]) && good;
     good = check_slack(c) && good;
+    good = check_prices(s, c) && good;
     http_scope(0);
     log_line(LOG_INFO, "%s", good ? "All is well." : "Not all is well: see the lines with FAIL.");
     return good;

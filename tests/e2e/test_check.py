@@ -24,11 +24,14 @@ QUESTIONS = [
     "subscription",
     "rights",
     "regions",
+    "sizes",
     "blobs",
     "queues",
     "files",
     "Slack",
+    "prices",
 ]
+SERVICES = ("identity", "arm", "blob", "queue", "files")
 USER_ASSIGNED = "11111111-2222-3333-4444-555555555555"
 
 
@@ -81,7 +84,7 @@ def test_all_is_well(cloud, name):
     assert "there: js-queue-items; made on first use: delete-resources" in good["queues"]
     assert "there: train; made on first use: logs" in good["files"]
     asked = new_traffic(cloud, before)
-    assert {e.service for e in asked} == {"identity", "arm", "blob", "queue", "files", "slack"}
+    assert {e.service for e in asked} == {*SERVICES, "slack", "prices"}
 
 
 def test_it_changes_nothing_and_tells_nobody(cloud):
@@ -152,11 +155,11 @@ def test_a_wrong_secret(cloud):
         del cloud.recorder.exchanges[before:]  # the sign-in is where it belongs
         assert done.code == 1
         failed = done.failed()
-        assert list(failed) == ["sign-in", "subscription", "rights", "regions"]
+        assert list(failed) == ["sign-in", "subscription", "rights", "regions", "sizes"]
         assert "AADSTS7000215" in failed["sign-in"]
         assert "AZURE_SP_PASSWORD" in failed["sign-in"]
         assert failed["rights"] == "not asked: the sign-in comes first"
-        assert list(done.good()) == ["settings", "blobs", "queues", "files", "Slack"]
+        assert list(done.good()) == ["settings", "blobs", "queues", "files", "Slack", "prices"]
         assert cloud.recorder.leaks() == []
     finally:
         del cloud.recorder.secrets["a wrong password"]
@@ -254,6 +257,15 @@ def test_a_region_that_is_none(cloud):
     assert (done.code, done.good()["regions"]) == (0, "japanwest,japaneast")
 
 
+def test_a_size_that_is_not_offered(cloud):
+    """In no region: that is a fault. In one of several: that is told."""
+    settings = {**cloud.app.settings(), "VM_SIZE": "", "VM_SIZES": "Standard_D8s_v4,Standard_X9"}
+    done = run_check(cloud, settings=settings)
+    assert done.code == 1
+    assert "subscription: Standard_X9 in japaneast. Set VM_SIZE" in done.failed()["sizes"]
+    assert list(done.failed()) == ["sizes"]
+
+
 def test_a_missing_share_is_named_and_not_made(cloud):
     share = cloud.app.shares_client.get_share_client("train")
     share.delete_share()
@@ -282,7 +294,13 @@ def test_a_wrong_account_key(cloud):
 
 @pytest.mark.parametrize(
     ("service", "question"),
-    [("blob", "blobs"), ("queue", "queues"), ("files", "files"), ("slack", "Slack")],
+    [
+        ("blob", "blobs"),
+        ("queue", "queues"),
+        ("files", "files"),
+        ("slack", "Slack"),
+        ("prices", "prices"),
+    ],
 )
 def test_a_service_that_does_not_answer(cloud, service, question):
     cloud.faults.add(service=service, reset="before", times=None)

@@ -163,7 +163,8 @@ def test_what_check_asks_is_as_the_openapi_files_say(dist: Path) -> None:
     for e in exchanges:
         url = e.url.replace(rights, f"/resourcegroups/any{rights}")
         checked.append(Exchange(**{**vars(e), "url": url}))
-    assert len({e.url for e in checked}) == 4, "subscription, the list of them, rights, regions"
+    kinds = "subscription, the list of them, rights, regions, sizes"
+    assert len({e.url for e in checked}) == 5, kinds
     found = oav(checked)
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
 
