@@ -284,11 +284,12 @@ void notice_repeated(const struct record *rec, int64_t now_s, struct str *to)
 
 void notice_sign_in(const char *why, struct str *to)
 {
-    str_addf(
-        to,
-        "The app %s\nCheck AZURE_SP_APP_ID, AZURE_SP_PASSWORD and AZURE_SP_TENANT. Until then machines can be neither made nor deleted, ",
-        why);
-    str_add(to, "and those that run cost money. No message is lost: jobs wait, and go on by themselves.");
+    str_addf(to,
+             "The app %s\nCheck AZURE_SP_APP_ID, AZURE_SP_PASSWORD and AZURE_SP_TENANT, or the app's managed identity (`--check` asks "
+             "again at once). ",
+             why);
+    str_add(to, "Until then machines can be neither made nor deleted, and those that run cost money. No message is lost: jobs wait, and go "
+                "on by themselves.");
 }
 
 void notice_faults(const struct message *m, struct str *to)

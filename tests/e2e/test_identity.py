@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from local.cloud import MANAGED, ON_A_VM, LocalCloud
+from local.cloud import MANAGED, ON_A_VM, App, LocalCloud
 from tests.e2e.conftest import hasten
-from tests.e2e.helpers import deliver, run_until_closed, settle, turn_until
+from tests.e2e.helpers import deliver, machine, rest, run_until_closed, turn_until
 
 NAMED = "11111111-2222-3333-4444-555555555555"
 
@@ -31,7 +32,7 @@ def cloud(shared: LocalCloud) -> Iterator[LocalCloud]:
     yield shared
     shared.faults.clear()
     shared.identity.system = True
-    settle(shared)
+    rest(shared)  # a bell that met an outage comes again
     assert shared.recorder.leaks() == []
 
 
@@ -68,32 +69,36 @@ def test_a_whole_job(cloud, name, path, query):
     assert not [call for call in asked(cloud) if call[0] == "POST"], "no service principal"
 
 
+def order(app: App, job: str) -> None:
+    """A job of a line of its own, so that the same pictures are something new."""
+    message = {"v": 1, "action": "train", "dataset": "a.zip", "job_id": job, "line": job}
+    deliver(app, json.dumps(message))
+
+
 def test_a_token_that_was_revoked_and_an_endpoint_that_is_away(cloud):
     """In the middle of a job: a new token is asked for, again and again if need be."""
-    app = cloud.app
-    deliver(app, "a.zip:revoked")
     cloud.identity.revoke()
     way = {"service": "identity", "url": "/msi/token", "headers": {"Retry-After": "0"}}
     faults = [cloud.faults.add(status=status, **way) for status in (404, 500, 429)]
-    record = run_until_closed(cloud, "revoked", app)
+    order(cloud.app, "revoked")
+    record = run_until_closed(cloud, "revoked")
     assert record["state"]["outcome"] == "succeeded"
     assert [f.hits for f in faults] == [1, 1, 1]
 
 
-def test_an_identity_that_is_taken_away_is_told_in_words(cloud):
+def test_an_identity_that_is_taken_away_is_told_and_the_job_waits_for_it(cloud):
     app = cloud.app
     cloud.identity.system = False
     cloud.identity.revoke()
-    deliver(app, "a.zip:taken")
-    text = turn_until(
-        cloud,
-        lambda: (
-            (app.file("train", "a.zip.RESULT.txt") or b"").decode().count("`taken`")
-            and (app.file("train", "a.zip.RESULT.txt") or b"").decode()
-        ),
-        app=app,
-        what="the text about the job",
-    )
-    assert "managed identity" in text
+    order(app, "taken")
+
+    def told() -> list[str]:
+        return [text for text in app.slack() if text.startswith("The app cannot sign in")]
+
+    turn_until(cloud, told, what="the text about the sign-in")
+    (text,) = told()
+    assert "with the managed identity of this app: Unable to load requested managed" in text
+    assert "or the app's managed identity" in text
+    assert machine(app, "taken") == "queued"
     cloud.identity.system = True
-    run_until_closed(cloud, "taken", app)
+    assert run_until_closed(cloud, "taken")["state"]["outcome"] == "succeeded"
