@@ -53,6 +53,12 @@ class Traffic:
         return [body["properties"] for body in bodies if "template" in body.get("properties", {})]
 
 
+def once_more(job: str) -> str:
+    """A message for the same data, which would be asked about without `force`."""
+    message = {"v": 1, "action": "train", "dataset": "a.zip", "job_id": job, "force": True}
+    return json.dumps(message)
+
+
 @pytest.fixture(scope="module")
 def traffic(dist: Path, zip_bytes: bytes) -> Iterator[Traffic]:
     """A job that ends well, one whose deployment fails, one whose deployment is cancelled."""
@@ -72,13 +78,13 @@ def traffic(dist: Path, zip_bytes: bytes) -> Iterator[Traffic]:
         assert record["state"]["outcome"] == "succeeded"
 
         cloud.arm.fail_next = nested_failure("RequestDisallowedByPolicy", "Not here.")
-        deliver(app, "a.zip:failed")
+        deliver(app, once_more("failed"))
         record = run_until_closed(cloud, "failed")
         assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "refused")
 
         cloud.vms.work = QuickVm(status="failed")
         cloud.arm.timing = Timing(accepted=0.02, running=60.0, delete=0.1)
-        deliver(app, "a.zip:cancelled")
+        deliver(app, once_more("cancelled"))
         record = run_until_closed(cloud, "cancelled")
         assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "report")
 
