@@ -8,6 +8,7 @@ import random
 import pytest
 
 from tests.drill import kill
+from tests.drill.story import slim_root
 
 
 def test_a_tenth_of_all_kills(capsys: pytest.CaptureFixture[str]) -> None:
@@ -16,3 +17,11 @@ def test_a_tenth_of_all_kills(capsys: pytest.CaptureFixture[str]) -> None:
         print(f"\nkill drill, a tenth: KILL_SEED={seed}", flush=True)
     summary = kill.run(seed)
     assert "kills around" in summary
+
+
+def test_killed_after_the_slot_was_given_back() -> None:
+    """The one between an act and the save that says so which everything else waits for."""
+    with slim_root() as root:
+        points = kill.count_requests(root)
+        given_back = [p for p in points if p.shown.endswith("PUT /ACCOUNT/jobs/slots.json")][-1]
+        assert kill.drill_all(root, [kill.Kill(given_back, "after")]) == []
