@@ -262,7 +262,7 @@ static void test_broken_and_kept(void **state)
     assert_true(n.act & ACT_COPY);
 }
 
-static void test_deleted_is_believed_at_404_only(void **state)
+static void test_c1_05_deleted_is_believed_at_404_only(void **state)
 {
     (void)state;
     struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
@@ -320,7 +320,7 @@ static void test_untold_holds_the_job_for_a_day(void **state)
     assert_int_equal(n.state.untold, NOTICE_RESULT);
 }
 
-static void test_a_deletion_that_takes_half_an_hour_is_told(void **state)
+static void test_c1_05_a_deletion_that_takes_half_an_hour_is_told(void **state)
 {
     (void)state;
     struct job_state s = deleting(MODEL_NONE, OUTCOME_FAILED);
@@ -458,11 +458,11 @@ int main(void)
         cmocka_unit_test(test_model_goes_step_by_step),
         cmocka_unit_test(test_copying_is_ordered_only_with_a_line),
         cmocka_unit_test(test_broken_and_kept),
-        cmocka_unit_test(test_deleted_is_believed_at_404_only),
+        cmocka_unit_test(test_c1_05_deleted_is_believed_at_404_only),
         cmocka_unit_test(test_one_404_of_a_lagging_read_closes_nothing),
         cmocka_unit_test(test_the_deadline_holds_when_storage_does_not_say),
         cmocka_unit_test(test_untold_holds_the_job_for_a_day),
-        cmocka_unit_test(test_a_deletion_that_takes_half_an_hour_is_told),
+        cmocka_unit_test(test_c1_05_a_deletion_that_takes_half_an_hour_is_told),
         cmocka_unit_test(test_one_drive_tells_at_a_time),
         cmocka_unit_test(test_slot_is_freed_when_the_machine_is_gone_not_before),
         cmocka_unit_test(test_outcome_is_set_once),

@@ -73,7 +73,7 @@ def test_there_are_no_links(dist: Path) -> None:
     assert [path for path in dist.rglob("*") if path.is_symlink()] == []
 
 
-def test_handler_is_the_dynamic_loader_itself(dist: Path) -> None:
+def test_c1_21_handler_is_the_dynamic_loader_itself(dist: Path) -> None:
     how = started_by(dist)
     assert how["defaultExecutablePath"] == "handler"
     handler = dist / "handler"
@@ -279,7 +279,7 @@ def settings_of(app: App) -> dict[str, str]:
     return settings
 
 
-def test_it_runs_in_a_bare_debian_as_an_ordinary_user(
+def test_c1_21_it_runs_in_a_bare_debian_as_an_ordinary_user(
     dist: Path, cloud: LocalCloud, tmp_path: Path
 ) -> None:
     suite, root = make_root()

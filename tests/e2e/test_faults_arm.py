@@ -450,7 +450,7 @@ def test_a_running_deployment_is_cancelled_before_its_group_is_deleted(cloud, zi
     rest(cloud)
 
 
-def test_deleted_is_said_only_when_the_group_answers_404(cloud, zip_bytes):
+def test_c1_05_deleted_is_said_only_when_the_group_answers_404(cloud, zip_bytes):
     """202 is a promise, not the end."""
     cloud.arm.timing = Timing(accepted=0.02, running=0.05, delete=2.0)
     cloud.vms.work = QuickVm(status="failed", bell=False)  # one drive, from the end to the deletion

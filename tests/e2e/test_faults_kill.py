@@ -141,7 +141,9 @@ def drained(cloud) -> int:
     return left
 
 
-def test_killed_after_arm_accepted_the_deployment_and_the_message_comes_again(cloud, zip_bytes):
+def test_c1_02_killed_after_arm_accepted_the_deployment_and_the_message_comes_again(
+    cloud, zip_bytes
+):
     """The order's reply is lost with the handler: what is there is adopted, the same VM goes on."""
     job = f"adopt-{uuid.uuid4().hex[:6]}"
     fault = cloud.faults.add(

@@ -423,7 +423,7 @@ def slack_is(cloud: LocalCloud, **trouble: Any) -> Fault:
 
 
 @pytest.mark.parametrize("status", [404, 429, 500])
-def test_slack_down_troubles_no_job_and_is_told_later_in_order(cloud, zip_bytes, status):
+def test_c1_22_slack_down_troubles_no_job_and_is_told_later_in_order(cloud, zip_bytes, status):
     refusal = slack_is(cloud, status=status)
     app = cloud.app
     job = order(cloud, zip_bytes, "mute")

@@ -119,7 +119,7 @@ def running(cloud: LocalCloud, zip_bytes: bytes, head: str, **more: Any) -> tupl
     return job, work
 
 
-def test_the_deadline_comes_while_the_machine_is_busy(cloud, zip_bytes):
+def test_c1_07_the_deadline_comes_while_the_machine_is_busy(cloud, zip_bytes):
     job, work = running(cloud, zip_bytes, "busy", max_hours=0.5)
     while state(cloud.app, job)["outcome"] == "none":
         work.beat()
@@ -202,7 +202,7 @@ def test_a_group_that_somebody_deletes(cloud, zip_bytes):
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "gone")
 
 
-def test_a_machine_that_switches_itself_off(cloud, zip_bytes):
+def test_c1_09_a_machine_that_switches_itself_off(cloud, zip_bytes):
     job, work = running(cloud, zip_bytes, "off")
     assert work.vm is not None
     work.vm._ask("poweroff")
@@ -229,7 +229,7 @@ def test_a_machine_that_is_silent_for_15_minutes(cloud, zip_bytes):
 
 
 @pytest.mark.parametrize("what", ["status", "report", "manifest", "virtualMachines"])
-def test_what_cannot_be_seen_is_no_proof_of_silence(cloud, zip_bytes, what):
+def test_c1_18_what_cannot_be_seen_is_no_proof_of_silence(cloud, zip_bytes, what):
     """15 minutes without an answer about one of them: nothing may be concluded."""
     job, _ = running(cloud, zip_bytes, "blind")
     fault = cloud.faults.add(
@@ -337,7 +337,7 @@ def ended(cloud: LocalCloud, group: list[Doomed]) -> None:
 
 
 @pytest.mark.parametrize("one", DOOMED, ids=lambda one: one.head)
-def test_a_real_machine_that_comes_to_grief(wreckage, one):
+def test_c1_08_a_real_machine_that_comes_to_grief(wreckage, one):
     shown = one.record["state"]
     assert (shown["outcome"], shown["reason"]) == (one.status, "report")
     text = told(wreckage.app, one.job)

@@ -50,7 +50,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("name", "text", "encode", "job"), FORMS, ids=[form[0] for form in FORMS])
-def test_every_form_is_accepted_over_the_queue(
+def test_c1_03_every_form_is_accepted_over_the_queue(
     cloud: LocalCloud, name: str, text: str, encode: bool, job: str | None
 ) -> None:
     app = cloud.app

@@ -46,7 +46,7 @@ def assert_one_run(cloud: LocalCloud, app: App, job: str) -> dict[str, Any]:
     return record
 
 
-def test_twice_and_once_more_after_the_end(cloud: LocalCloud, zip_bytes: bytes) -> None:
+def test_c1_01_twice_and_once_more_after_the_end(cloud: LocalCloud, zip_bytes: bytes) -> None:
     app = cloud.app
     app.put_zip("twice.zip", zip_bytes)
     before = set(records(app))
@@ -76,7 +76,7 @@ def test_once_more_when_the_zip_has_changed(cloud: LocalCloud, zip_bytes: bytes)
     assert (app.slack(), set(records(app))) == (told, before)
 
 
-def test_many_at_once(cloud: LocalCloud, zip_bytes: bytes) -> None:
+def test_c1_01_many_at_once(cloud: LocalCloud, zip_bytes: bytes) -> None:
     app = cloud.app
     app.put_zip("many.zip", zip_bytes)
     before = set(records(app))

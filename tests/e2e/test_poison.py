@@ -73,7 +73,7 @@ def poison(cloud: LocalCloud, text: str, queue: str = TRAIN, **metadata: object)
     return cloud.app.host.invoke(f"{queue}-poison", text, **metadata)
 
 
-def test_c1_4_a_message_given_up_is_told_and_the_told_line_is_accepted(cloud, zip_bytes):
+def test_c1_04_a_message_given_up_is_told_and_the_told_line_is_accepted(cloud, zip_bytes):
     app, job = cloud.app, fresh("lost")
     app.put_zip(f"{job}.zip", zip_bytes)
     fault = unreachable(cloud, f"/jobs/record/{job}.json")
@@ -94,7 +94,7 @@ def test_c1_4_a_message_given_up_is_told_and_the_told_line_is_accepted(cloud, zi
     assert run_until_closed(cloud, job)["state"]["outcome"] == "succeeded"
 
 
-def test_c1_4_no_secret_in_what_is_told(cloud):
+def test_c1_04_no_secret_in_what_is_told(cloud):
     note = f"https://x/y.zip?sv=1&sig={SIGNATURE} AccountKey={KEY} Bearer s3cr3tT0ken"
     job = fresh("note")
     message = {"v": 1, "action": "train", "dataset": f"{job}.zip", "job_id": job, "note": note}

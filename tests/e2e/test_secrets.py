@@ -181,12 +181,12 @@ def test_the_run_was_worth_looking_at(run):
     rest(run.cloud)
 
 
-def test_no_secret_is_printed_or_sent_where_it_does_not_belong(run):
+def test_c1_20_no_secret_is_printed_or_sent_where_it_does_not_belong(run):
     """All exchanges (records, deployments read back, Slack's texts, files) and printed lines."""
     assert run.cloud.recorder.leaks() == []
 
 
-def test_no_secret_in_any_blob_file_or_message(run):
+def test_c1_20_no_secret_in_any_blob_file_or_message(run):
     app = run.cloud.app
     looked = 0
     for container in ("jobs", "job-files", "model"):
@@ -208,7 +208,7 @@ def test_no_secret_in_any_blob_file_or_message(run):
     assert looked > 30
 
 
-def test_no_secret_in_what_people_read(run):
+def test_c1_20_no_secret_in_what_people_read(run):
     texts = run.cloud.app.slack()
     assert len(texts) > 5
     for text in texts:
@@ -216,12 +216,12 @@ def test_no_secret_in_what_people_read(run):
         assert "hooks" not in text
 
 
-def test_no_secret_in_a_command_line(run):
+def test_c1_20_no_secret_in_a_command_line(run):
     for line in list(run.argv):  # looking goes on
         assert run.found_in(line) == [], line.split(b"\0")[0]
 
 
-def test_custom_data_comes_back_from_nowhere(run):
+def test_c1_20_custom_data_comes_back_from_nowhere(run):
     """It is sent once, as a secure parameter; no GET of a deployment or machine shows it."""
     sent = run.cloud.recorder.select("arm", "PUT", "/deployments/train")
     assert sent

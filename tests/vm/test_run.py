@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -103,6 +104,15 @@ def test_everything_is_there(clean_run: CleanRun) -> None:
     zip_bytes = bytes(clean_run.cloud.files["/file/train/a.zip"])
     assert lineage["zip_sha256"] == hashlib.sha256(zip_bytes).hexdigest()
     assert (lineage["epochs_done"], lineage["images_train"], lineage["images_val"]) == (20, 28, 12)
+
+
+def test_c1_26_the_zip_comes_by_its_link_and_no_share_is_mounted(clean_run: CleanRun) -> None:
+    """Where port 445 is shut, and it often is, nothing is amiss."""
+    assert "/file/train/a.zip" in clean_run.cloud.paths("GET")
+    for path in SCRIPTS.rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            text = path.read_text(encoding="utf-8", errors="replace")
+            assert not re.search(r"\bcifs\b|\bsmb\b|\bmount +-|:445\b", text), path
 
 
 def test_it_learned(clean_run: CleanRun) -> None:
@@ -318,7 +328,7 @@ def test_stopped_from_outside(tmp_path: Path, cloud: Cloud) -> None:
         ),
     ],
 )
-def test_trainer_fails(
+def test_c1_08_trainer_fails(
     tmp_path: Path, cloud: Cloud, code: str, exit_code: int, stage: str, words: str
 ) -> None:
     tree = scripts_with(tmp_path, code)
