@@ -100,7 +100,7 @@ def run(dist, zip_bytes) -> Iterator[Run]:
         turn_until(cloud, lambda: cloud.vms.machines, what="a machine")
         turn_until(cloud, lambda: is_closed(app, "real"), 120, what="the real run")
         cloud.vms.work = QuickVm(status="failed", reason="it went wrong")
-        deliver(app, "a.zip:failed")
+        deliver(app, again("failed"))
         run_until_closed(cloud, "failed")
         deliver(app, "{broken")
         deliver(app, "none.zip:no job")
@@ -108,6 +108,12 @@ def run(dist, zip_bytes) -> Iterator[Run]:
         managed(cloud, zip_bytes)
         trouble(cloud)
         yield Run(cloud, sampler.seen)
+
+
+def again(job: str) -> str:
+    """A message for the same data, which would be asked about without `force`."""
+    message = {"v": 1, "action": "train", "dataset": "a.zip", "job_id": job, "force": True}
+    return json.dumps(message)
 
 
 def managed(cloud: LocalCloud, zip_bytes: bytes) -> None:
@@ -143,7 +149,7 @@ def trouble(cloud: LocalCloud) -> None:
         for service in SERVICES:
             fault = {**way, "nth": 2 if number < 2 else 1}
             job = f"trouble-{number}-{service}"
-            cloud.app.send(f"a.zip:{job}")
+            cloud.app.send(again(job))
             wait_for(lambda job=job: cloud.app.record(job), what=job)
             cloud.identity.revoke()
             cloud.faults.add(service=service, **fault)
