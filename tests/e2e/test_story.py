@@ -243,7 +243,8 @@ def test_slack_was_told_in_order(told: Told) -> None:
     value = told.record["value"]
     assert result.startswith(f"Job `{told.job}` has succeeded: map {value:.3f} on ")
     assert re.search(r", after (less than a minute|\d+ min)\. ", result)
-    assert result.endswith("Published: line `default`, version 1.")
+    assert "Published: line `default`, version 1. The machine ran " in result
+    assert re.search(r" min, about \$\d+\.\d\d\.$", result)
 
 
 def test_the_annotator_finds_the_result_beside_the_zip(told: Told) -> None:
