@@ -14,6 +14,8 @@ enum err_code intake_look(const struct app *app, struct message *m, struct intak
 /* Looks whether the job may cost more than max_cost or MAX_JOB_COST (E15), disk and address included; without a limit nothing is looked up.
  * A price that cannot be had is a fault too: who set a limit does not want to find out later. */
 void intake_look_cost(const struct app *app, struct message *m, struct intake *found);
+/* Whether an accepted job may take so long without costing more than it may; else `why` says it for people. */
+bool intake_may_take(const struct app *app, const struct record *rec, int32_t minutes, struct str *why);
 /* The same normalised request, and the zip still as that job saw it. */
 bool intake_same_content(const struct app *app, const struct message *m, const struct record *there);
 /* A record for the message, accepted now. */

@@ -75,3 +75,28 @@ void intake_look_cost(const struct app *app, struct message *m, struct intake *f
                       place[dearest].size, place[dearest].region, err.msg, r->max_micro_usd > 0 ? "max_cost" : "MAX_JOB_COST",
                       r->max_micro_usd > 0 && app->defaults.max_job_micro_usd == 0 ? ", or without max_cost" : "");
 }
+
+bool intake_may_take(const struct app *app, const struct record *rec, int32_t minutes, struct str *why)
+{
+    const struct request *r = &rec->request;
+    struct preflight_place place[PREFLIGHT_PLACES_MAX];
+    int64_t limit = r->max_micro_usd > 0 ? r->max_micro_usd : app->defaults.max_job_micro_usd, hourly = rec->dearest_micro_usd;
+    struct err err = {0};
+    size_t dearest;
+
+    if (limit == 0)
+        return true;
+    if (hourly == 0 && preflight_dearest(app->controller, place, preflight_places(r, place), &dearest, &hourly, &err) != OK) {
+        str_addf(why, "what it costs is not known now (%.120s), and there is a limit: send the same again in five minutes", err.msg);
+        return false;
+    }
+    if (money_worst(hourly, minutes) <= limit)
+        return true;
+    str_addf(why, "%g h may cost ", minutes / 60.0);
+    money_add(why, money_worst(hourly, minutes));
+    str_add(why, "; allowed: ");
+    money_add(why, limit);
+    str_addf(why, "%s, which is enough for %g h", r->max_micro_usd > 0 ? " (max_cost)" : " (MAX_JOB_COST)",
+             money_minutes(hourly, limit) / 60.0);
+    return false;
+}

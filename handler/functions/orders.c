@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "controller/ledger.h"
 #include "controller/tell.h"
+#include "functions/intake.h"
 #include "job/notice.h"
 
 #define STATUS_MAX 16000
@@ -102,11 +103,16 @@ enum err_code orders_cancel(const struct app *app, const struct invocation *inv,
 enum err_code orders_extend(const struct app *app, const struct invocation *inv, const struct message *m, struct str *said, struct err *err)
 {
     AUTO_RECORD before = {0}, after = {0};
-    AUTO_STR text = STR_MAX(NOTICE_MAX);
+    AUTO_STR text = STR_MAX(NOTICE_MAX), why = STR_MAX(400);
     char until[DATE_ISO];
     bool over = false;
     enum err_code code = load_job(app, m, "nothing was extended", &before, &over, said, err);
 
+    if (code == OK && !over && !intake_may_take(app, &before, m->extend_minutes, &why)) {
+        str_addf(&text, "Job `%s` is not extended: %s.", before.request.job_name, str_c(&why) != NULL ? str_c(&why) : "it costs too much");
+        answer(app, &text, said);
+        return OK;
+    }
     if (code == OK && !over)
         code = app_order(app, inv, m->target_job_id, ORDER_EXTEND, (int64_t)m->extend_minutes * 60, err);
     if (code == OK && !over)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.e2e.helpers import (
     texts_about,
     turn_until,
 )
+from tests.e2e.quick import QuickVm
 
 SIZE = "Standard_D8s_v4"
 FAMILY = "standardDSv4Family"
@@ -207,7 +209,7 @@ def capped(dist: Any, zip_bytes: bytes) -> Iterator[LocalCloud]:
 
 
 def message(**fields: Any) -> str:
-    return json.dumps({"v": 1, "dataset": "a.zip", "vm_size": SIZE, **fields})
+    return json.dumps({"v": 1, "dataset": "a.zip", "vm_size": SIZE, "force": True, **fields})
 
 
 def refused(app: App, text: str) -> tuple[str, str]:
@@ -270,6 +272,26 @@ def test_the_dearest_place_where_a_job_may_land_counts(capped: LocalCloud) -> No
     """Without vm_size it may be any of VM_SIZES."""
     said, _ = refused(capped.app, '{"v":1,"dataset":"a.zip","max_hours":1}')
     assert "1 h on a Standard_D4s_v5 in japaneast may cost $50.02" in said
+
+
+def test_an_extension_is_bound_by_the_limit_too(capped: LocalCloud) -> None:
+    app = capped.app
+    capped.vms.work = QuickVm(hold=threading.Event())
+    deliver(app, message(job_id="longer", max_hours=2))
+    turn_until(capped, lambda: machine(app, "longer") == "running")
+    deadline = state(app, "longer")["deadline_s"]
+    deliver(app, '{"v":1,"action":"extend","job_id":"longer","max_hours":7}')
+    assert texts_about(app, "longer")[-1] == (
+        "Job `longer` is not extended: 7 h may cost $21.14; allowed: $20.00 (MAX_JOB_COST), which "
+        "is enough for 6.5 h."
+    )
+    assert state(app, "longer")["deadline_s"] == deadline
+    deliver(app, '{"v":1,"action":"extend","job_id":"longer","max_hours":6.5}')
+    assert state(app, "longer")["deadline_s"] == deadline + 4.5 * 3600
+    assert capped.vms.work.hold is not None
+    capped.vms.work.hold.set()
+    capped.vms.work = QuickVm()
+    run_until_closed(capped, "longer")
 
 
 def test_where_only_the_operator_can_help_no_line_is_proposed(capped: LocalCloud) -> None:
