@@ -23,6 +23,19 @@ static bool must_save(const struct record *rec, bool moved, uint32_t act)
     return moved || rec->state.machine != MACHINE_CLOSED;
 }
 
+/* What was seen of one attempt says nothing of the next. */
+static void forget_attempt(struct job_seen *seen)
+{
+    *seen = (struct job_seen){
+        .slot = seen->slot,
+        .told = seen->told,
+        .order = seen->order,
+        .extend_s = seen->extend_s,
+        .at_s = seen->at_s,
+        .until_s = seen->until_s,
+    };
+}
+
 /* One pass over a record as it is in storage, or one that is not there yet. ERR_CONFLICT asks for another; what this drive has told by then
  * goes with it, or two drives side by side would tell it in turns. */
 static enum err_code drive_loaded(const struct job_world *w, struct record *rec, uint32_t *told, struct err *err)
@@ -33,7 +46,7 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
 
     for (int round = 0; round < ROUNDS_MAX; round++) {
         struct job_next next = job_step(&rec->terms, &rec->state, &seen, w->now_s(w->ctx));
-        uint32_t look = acted == 0 ? next.look & ~looked : 0;
+        uint32_t look = (acted & ~(uint32_t)ACT_TELL) == 0 ? next.look & ~looked : 0; /* looks come before all else but words */
         uint32_t anew = job_untold(&next.state) & ~job_untold(&rec->state);
         if (anew != 0) { /* something new to say, also what was said before of another attempt */
             acted &= ~(uint32_t)ACT_TELL;
@@ -51,6 +64,8 @@ static enum err_code drive_loaded(const struct job_world *w, struct record *rec,
         bool moved = memcmp(&next.state, &rec->state, sizeof next.state) != 0; /* no padding: see the assertion */
         if (!moved && act == 0 && !dirty && is_saved(rec))
             return OK;
+        if (next.state.attempt != rec->state.attempt)
+            forget_attempt(&seen);
         rec->state = next.state;
         rec->next_look_s = next.next_look_s;
         if (must_save(rec, moved, act)) {

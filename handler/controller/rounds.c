@@ -141,8 +141,8 @@ static void look_room(void *ctx)
 
 void rounds_prepare(struct rounds *r, const struct record *rec)
 {
-    if (r->box.clock == NULL || !r->zip_seen || r->zip.size == 0)
-        return;
+    if (r->box.clock == NULL || !r->zip_seen || r->zip.size == 0 || r->zip.answered_s - r->zip.modified_s < TRACES_STILL_S)
+        return; /* it waits for its upload, and must not hold up others meanwhile */
     r->rec = rec;
     r->slot_ahead = true;
     ahead_ask(&r->box, look_tail, r);

@@ -20,7 +20,8 @@ struct rounds {
 };
 /* c and job_id are set; r and m must live until rounds_end. */
 void rounds_look(struct rounds *r, const struct message *m);
-/* For a job that nobody has heard of; rec is how it will be saved. Does nothing unless the zip is there: else nothing is urgent. */
+/* For a job that nobody has heard of; rec is how it will be saved. Does nothing unless the zip is there and stands still: else nothing is
+ * urgent. */
 void rounds_prepare(struct rounds *r, const struct record *rec);
 /* After the save has shown that the job is there: what was taken ahead is its own, unless it is closed. */
 void rounds_give_back(struct rounds *r, const struct record *there);

@@ -8,7 +8,6 @@
 #include "job/text.h"
 
 #define NAME_SHOWN 97        /* bytes of a name in a sentence; cut between characters */
-#define STILL_S 20           /* a half-written file is visible at full length */
 #define TAIL_MAX (64 * 1024) /* where a zip's end-of-central-directory record must be */
 #define SMALL_MAX (128 * 1024)
 #define MANIFEST_MAX (256 * 1024)
@@ -101,7 +100,7 @@ void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen
     str_copy(shown, sizeof shown, zip);
     if (first.size == 0)
         snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%s` is empty (still uploading?)", shown);
-    else if (!str_is(first.etag, second.etag) || second.answered_s - second.modified_s < STILL_S)
+    else if (!str_is(first.etag, second.etag) || second.answered_s - second.modified_s < TRACES_STILL_S)
         snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%s` is still being uploaded", shown);
     else if (!has_zip_end(&tail))
         snprintf(rec->zip_note, sizeof rec->zip_note, "E17 zip: `%s` cannot be opened (still uploading, or not a zip?)", shown);

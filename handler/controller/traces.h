@@ -3,6 +3,8 @@
 #define TRACES_H
 #include "controller/controller.h"
 
+#define TRACES_STILL_S 20 /* a half-written file is visible at full length */
+
 /* YES: the upload stands still (two answers with one ETag, 20 s old by the answer's own Date) and its last 64 KiB hold an
  * end-of-central-directory record. NO: rec->zip_note says what is missing. */
 void traces_look_zip(const struct errand *e, struct record *rec, struct job_seen *seen);

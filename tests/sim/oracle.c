@@ -11,6 +11,7 @@
 #define MS 1000
 #define IN_TIME_MS (120 * MS)
 #define AFTER_KILL_MS (180 * MS)
+#define RENEWED_MS 180000 /* how much later the order may be renewed, while its deployment is not visible */
 #define BOOT_MS (15 * 60 * MS)
 #define SILENCE_MS (16 * 60 * MS) /* a heartbeat a minute, 15 min old */
 #define RESERVE_MS (20 * 60 * MS) /* that late no other attempt is begun */
@@ -118,8 +119,8 @@ static int64_t ended_by_time(const struct judge *j, const struct attempt *a)
 
     if (a->deadline_ms > 0 && j->now_ms >= a->deadline_ms)
         return a->deadline_ms;
-    if (a->deployed_ms > 0 && !a->claimed && j->now_ms >= a->deployed_ms + BOOT_MS)
-        return a->deployed_ms + BOOT_MS;
+    if (a->deployed_ms > 0 && !a->claimed && j->now_ms >= a->deployed_ms + RENEWED_MS + BOOT_MS)
+        return a->deployed_ms + RENEWED_MS + BOOT_MS;
     if (a->claimed && a->exists && stops_ms > 0 && j->now_ms >= stops_ms + SILENCE_MS)
         return stops_ms + SILENCE_MS;
     return 0;
