@@ -199,7 +199,7 @@ int main(int argc, char **argv)
     sigaddset(&signals, ORPHANED);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread: only sigwait sees them */
     /* Many threads come and go, and some hold a large file for a moment: what is freed goes back to the system. */
-    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_ARENA_MAX, 8); /* fewer, and they wait for each other */
     mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     mallopt(M_TRIM_THRESHOLD, 128 * 1024);
     prctl(PR_SET_PDEATHSIG, ORPHANED); /* a host that dies hard must not leave the port taken */
