@@ -60,6 +60,20 @@ static void add_accepted(const struct record *rec, struct str *to)
         str_addf(to, " It waits: %s", rec->trouble);
 }
 
+/* What became of a model that is whole. */
+static void add_published(const struct record *rec, struct str *to)
+{
+    if (rec->state.reason == REASON_LINE_TASK) {
+        str_addf(to, "Not published: %s. The files are kept.", rec->trouble);
+    } else if (rec->state.reason == REASON_PUBLISH_WAIT) {
+        str_add(to, "Not published: storage, or another job in the line, did not let it through within 30 minutes. The files are kept.");
+    } else {
+        str_addf(to, "Published: line `%s`, version %lld.", rec->request.line, (long long)rec->state.version);
+        if (rec->breaking)
+            str_add(to, " Breaking: it lacks a class that the version before had.");
+    }
+}
+
 /* Why an attempt ended without a model: one sentence, and what the machine itself says. */
 static void add_reason(const struct record *rec, struct str *to)
 {
@@ -88,7 +102,7 @@ static void add_reason(const struct record *rec, struct str *to)
         break;
     case REASON_DEADLINE:
         str_add(to, "it was not done within ");
-        add_hours(to, rec->request.max_minutes);
+        add_hours(to, (int32_t)((s->run_s > 0 ? s->run_s : rec->terms.run_s) / 60));
         str_add(to, " (max_hours).");
         break;
     case REASON_REPORT:
@@ -96,15 +110,9 @@ static void add_reason(const struct record *rec, struct str *to)
                  rec->report.exit_code);
         break;
     case REASON_PUBLISHED:
-        str_addf(to, "Published: line `%s`, version %lld.", rec->request.line, (long long)s->version);
-        if (rec->breaking)
-            str_add(to, " Breaking: it lacks a class that the version before had.");
-        break;
     case REASON_PUBLISH_WAIT:
-        str_add(to, "Not published: storage, or another job in the line, did not let it through within 30 minutes. The files are kept.");
-        break;
     case REASON_LINE_TASK:
-        str_addf(to, "Not published: %s. The files are kept.", rec->trouble);
+        add_published(rec, to);
         break;
     case REASON_CANCELLED:
         str_add(to, "somebody asked for it.");
