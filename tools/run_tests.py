@@ -30,6 +30,7 @@ MAY_SKIP = {
     ("test_package", "test_c1_21_it_runs_in_a_bare_debian_as_an_ordinary_user"),
 }
 """File and name of the tests that may be skipped; each says why when it is."""
+LAST_TESTS = ROOT / "build" / "release" / "Testing" / "Temporary" / "LastTest.log"
 CTEST = re.compile(r"(\d+) tests? failed out of (\d+)")
 
 
@@ -72,6 +73,9 @@ def ctest() -> Count:
     found = CTEST.search(output)
     if not found:
         return Count(failed=1)
+    for line in LAST_TESTS.read_text(encoding="utf-8", errors="replace").splitlines():
+        if "schedules, seeds" in line:  # ctest shows it only when it fails
+            print(line, flush=True)
     failed, total = int(found[1]), int(found[2])
     return Count(total - failed, max(failed, int(code != 0)))
 
