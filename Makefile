@@ -27,7 +27,7 @@ demo: dist setup ## run the whole loop on this machine and print it as a story (
 test: dist setup ## run all tests (ONLY="local vm": some); the last line counts them
 	@$(PYTHON) tools/run_tests.py $(ONLY)
 
-drill: dist setup ## kills, bursts, slowness: long drills of the whole (ONLY="kill burst": some; SEED=n repeats one)
+drill: dist setup .cache/debian-packages-drill ## kills, bursts, slowness: long drills of the whole (ONLY="kill burst": some; SEED=n repeats one)
 	@$(PYTHON) -m tests.drill $(ONLY) $(if $(SEED),--seed $(SEED))
 
 layers: setup ## check which room includes which

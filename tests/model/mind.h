@@ -93,13 +93,26 @@ static void mind_load(struct mind *m, int saved, int minute)
     m->seen.until_s = clock_s(minute) + 120;
 }
 
+/* What was seen of one attempt says nothing of the next. */
+static void mind_forget_attempt(struct job_seen *seen)
+{
+    *seen = (struct job_seen){
+        .slot = seen->slot,
+        .told = seen->told,
+        .order = seen->order,
+        .extend_s = seen->extend_s,
+        .at_s = seen->at_s,
+        .until_s = seen->until_s,
+    };
+}
+
 /* One turn of the loop up to the next call. */
 static int mind_step(struct mind *m, int minute)
 {
     struct job_next n = job_step(&TERMS, &m->state, &m->seen, clock_s(minute));
     uint32_t anew = job_untold(&n.state) & ~job_untold(&m->state);
 
-    m->look = m->acted == 0 ? n.look & ~m->looked : 0;
+    m->look = (m->acted & ~(uint32_t)ACT_TELL) == 0 ? n.look & ~m->looked : 0;
     if (anew != 0) {
         m->acted &= ~(uint32_t)ACT_TELL;
         m->seen.told &= ~anew;
@@ -113,6 +126,8 @@ static int mind_step(struct mind *m, int minute)
     int moved = memcmp(&n.state, &m->state, sizeof n.state) != 0;
     if (!moved && m->act == 0 && !m->dirty)
         return TODO_NOTHING;
+    if (n.state.attempt != m->state.attempt)
+        mind_forget_attempt(&m->seen);
     m->next = n.state;
     return moved || m->state.machine != MACHINE_CLOSED ? TODO_SAVE : TODO_ACT;
 }
