@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON := .venv/bin/python
 SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CMakePresets.json \
-	tests/c -type f -not -name '*.pyc' 2>/dev/null)
+	tests/c tests/sim -type f -not -name '*.pyc' 2>/dev/null)
 SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
 
 .PHONY: help setup build dist demo test drill layers lint sanitize fuzz mutants bench soak size format lock clean
@@ -65,7 +65,7 @@ mutants: setup ## break the product on purpose; a named test must notice (ONLY="
 	@$(PYTHON) tools/mutants.py $(ONLY)
 
 format: setup .cache/debian-packages-check ## put C and Python into shape
-	@clang-format -i $$(find handler tests/c tests/fuzz -name '*.[ch]')
+	@clang-format -i $$(find handler tests/c tests/fuzz tests/model tests/sim -name '*.[ch]')
 	@.venv/bin/ruff format --quiet local tests tools
 
 lock: setup ## renew the lock of the Python packages

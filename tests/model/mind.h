@@ -196,8 +196,8 @@ static int mind_saved(struct mind *m)
     return m->act != 0 || m->later != 0 || (moved && m->state.machine != MACHINE_CLOSED);
 }
 
-/* The world of calm times: what is there answers, a deletion takes a minute, and no machine does anything any more, which is the worst for who
- * waits for it. One drive a minute; true when the job is closed in the end. */
+/* The world of calm times: what is there answers, a deletion takes a minute, and no machine does anything any more: the worst for who waits
+ * for it. One drive a minute; true when the job is closed in the end. */
 #define CALM_MINUTES 120
 #define CALM_ATTEMPTS 32
 struct calm {

@@ -30,7 +30,7 @@ struct profile {
     int late, refused, lost, killed, stale; /* faults on calls */
     int machine_trouble, evictions, capacity_trouble, orders, delete_trouble, model_trouble, upload_trouble;
     int twice; /* messages delivered twice, rounds by two handlers */
-    bool slack_deaf, through_json;
+    bool slack_deaf;
     int64_t calm_ms;                         /* no fault after it */
     int64_t free_from_ms[SIZES][REGIONS][2]; /* when Azure has a machine of that size there; [1]: as Spot */
     bool no_spot;                            /* the subscription has none, ever */
