@@ -115,8 +115,12 @@ def epochs_in(home: Path) -> list[int]:
     ]
 
 
+EPOCHS = 40
+"""So many that a slow machine can be cut in between."""
+
+
 def test_the_next_attempt_trains_the_epochs_that_are_left(tmp_path: Path, cloud: Cloud) -> None:
-    first = new_home(tmp_path, cloud, "first", epochs=6)
+    first = new_home(tmp_path, cloud, "first", epochs=EPOCHS)
     process = start_python(first)
     while (kept := on_the_share(cloud)) is None:
         assert process.poll() is None, report_of(first)
@@ -125,18 +129,18 @@ def test_the_next_attempt_trains_the_epochs_that_are_left(tmp_path: Path, cloud:
     process.wait()
     kept = on_the_share(cloud)
     assert kept is not None
-    assert 1 <= kept[0] < 6, "the trainer was faster than this test"
-    second = new_home(tmp_path, cloud, "second", epochs=6, attempt=2)
+    assert 1 <= kept[0] < EPOCHS, "the trainer was faster than this test"
+    second = new_home(tmp_path, cloud, "second", epochs=EPOCHS, attempt=2)
     assert run_python(second) == 0, report_of(second)
-    assert epochs_in(second) == list(range(kept[0] + 1, 7)), "one budget over all attempts"
+    assert epochs_in(second) == list(range(kept[0] + 1, EPOCHS + 1)), "one budget over all attempts"
     manifest = json.loads(cloud.blobs[OUT + "2/manifest.json"])
-    assert manifest["lineage"]["epochs_done"] == 6
+    assert manifest["lineage"]["epochs_done"] == EPOCHS
     done = on_the_share(cloud, 2)
     assert done is not None
-    assert done[0] == 6
+    assert done[0] == EPOCHS
     assert on_the_share(cloud) == kept, "what the former one kept is left as it is"
     # The same job without a cut ends with the same bytes.
-    third = new_home(tmp_path, cloud, "third", epochs=6, job_id="job-w")
+    third = new_home(tmp_path, cloud, "third", epochs=EPOCHS, job_id="job-w")
     assert run_python(third) == 0, report_of(third)
     ends = [bytes(cloud.files[f"/file/logs/{name}/latest.pth"]) for name in ("job-a", "job-w")]
     assert ends[0] == ends[1]
