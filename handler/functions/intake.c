@@ -99,6 +99,13 @@ static enum err_code look_line(const struct storage *s, struct message *m, int64
     return code;
 }
 
+/* Whether the request is what its corrected line asks for, but for the job_id: with other faults too, all are told in one answer. */
+static bool is_as_corrected(const struct message *m)
+{
+    return m->request.zip[0] != '\0' && m->corrected_zip[0] == '\0' && m->corrected_line[0] == '\0' && !m->corrected_fresh &&
+           !m->corrected_task;
+}
+
 /* The same data again costs the same again: people are asked whether they mean it. */
 static enum err_code look_trained(const struct storage *s, struct message *m, struct err *err)
 {
@@ -133,7 +140,7 @@ enum err_code intake_look(const struct app *app, struct message *m, struct intak
         code = look_parent(s, m, parent, found->parent_name, err);
     if (code == OK)
         code = look_line(s, m, &found->baseline, err);
-    if (code == OK && m->faults == 0 && !m->request.force)
+    if (code == OK && !m->request.force && is_as_corrected(m))
         code = look_trained(s, m, err);
     return code;
 }

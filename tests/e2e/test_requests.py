@@ -26,7 +26,7 @@ from tests.e2e.helpers import deliver, group_of, machine, ring, state, wait_for
 from tests.e2e.quick import QuickVm
 
 GOLDEN = ROOT / "tests" / "golden" / "requests.txt"
-LATENCY_S = 0.4
+LATENCY_S = 0.2
 """How long every request is held up while a job is accepted, so that rounds can be told apart."""
 ROUND_TRIPS = 5
 """At most so many in sequence from the message to the accepted deployment, in steady state."""
