@@ -112,14 +112,16 @@ def drill_all(root: Path, kills: Sequence[Kill]) -> list[str]:
     waiting = list(kills)
     while waiting:
         names = [f"d{len(waiting) - at}" for at in range(len(waiting))]
-        with quiet_cloud(root, names) as cloud:
-            for app in cloud.apps.values():
-                kill = waiting.pop(0)
-                try:
+        kill = waiting[0]
+        try:
+            with quiet_cloud(root, names) as cloud:
+                for app in cloud.apps.values():
+                    kill = waiting.pop(0)
                     drill(cloud, app, kill)
-                except (AssertionError, TimeoutError, OSError):
-                    failed.append(f"{kill}\n{traceback.format_exc(limit=-1)}")
-                    break  # what it left would trouble the next: go on in another cloud
+        except Exception:  # also of the services; as text, for not all can leave their process
+            failed.append(f"{kill}\n{traceback.format_exc(limit=-3)}")
+            if kill in waiting:
+                waiting.remove(kill)  # its cloud could not even be started
     return failed
 
 

@@ -59,18 +59,18 @@ def trouble(app: App, job: str) -> str:
 def test_c1_11_quota_is_looked_up_before_the_first_put(cloud: LocalCloud, zip_bytes: bytes) -> None:
     """Limit 10, used 8, needed 8: nothing is made, and people read the numbers."""
     app = cloud.app
-    app.put_zip("full.zip", zip_bytes)
+    app.put_zip("crammed.zip", zip_bytes)
     cloud.clock.advance(KEPT_S)
     cloud.arm.quota.limits[FAMILY] = 10
     cloud.arm.quota.others[FAMILY] = 8
-    deliver(app, "full.zip:full")
+    deliver(app, "crammed.zip:crammed")
     words = f"QuotaExceeded: {FAMILY}: 8 of 10 vCPUs are used, 8 more are needed"
-    turn_until(cloud, lambda: any(words in t for t in texts_about(app, "full")))
-    assert puts(cloud, "full") == 0
+    turn_until(cloud, lambda: any(words in t for t in texts_about(app, "crammed")))
+    assert puts(cloud, "crammed") == 0
     cloud.arm.quota.reset()
-    record = run_until_closed(cloud, "full")
+    record = run_until_closed(cloud, "crammed")
     assert record["state"]["outcome"] == "succeeded"
-    assert len(deployments(cloud, "full")) == 1
+    assert len(deployments(cloud, "crammed")) == 1
 
 
 def test_the_region_and_spot_have_limits_of_their_own(cloud: LocalCloud, zip_bytes: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -110,22 +111,36 @@ def on_the_share(cloud: Cloud, attempt: int = 1) -> tuple[int, bytes, bytes] | N
 
 def epochs_in(home: Path) -> list[int]:
     """The epochs that were trained, by the trainer's own words."""
-    return [
-        int(n) for n in re.findall(r"^epoch (\d+):", (home / "state/train.log").read_text(), re.M)
-    ]
+    log = home / "state/train.log"
+    text = log.read_text() if log.exists() else ""
+    return [int(n) for n in re.findall(r"^epoch (\d+):", text, re.M)]
 
 
 EPOCHS = 40
-"""So many that a slow machine can be cut in between."""
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(word) for word in text.split()]
 
 
 def test_the_next_attempt_trains_the_epochs_that_are_left(tmp_path: Path, cloud: Cloud) -> None:
     first = new_home(tmp_path, cloud, "first", epochs=EPOCHS)
     process = start_python(first)
-    while (kept := on_the_share(cloud)) is None:
+    while len(epochs_in(first)) < 2:
+        assert process.poll() is None, report_of(first)
+        time.sleep(0.01)
+    frozen = children(process.pid)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)  # it must not be done before anything is on the share
+    while on_the_share(cloud) is None:
         assert process.poll() is None, report_of(first)
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
+    for pid in frozen:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
     kept = on_the_share(cloud)
     assert kept is not None
