@@ -84,6 +84,8 @@ def count_requests(root: Path) -> list[Point]:
             url, shown = address_of(cloud.app, e)
             key = (e.service, e.method, url)
             seen[key] += 1
+            if e.method == "PUT" and "restype=" in e.url and seen[key] > 1:
+                continue  # calls side by side may each make a missing container: now two, now three
             points.append(Point(*key, seen[key], f"{e.service} {e.method} {shown}"))
     return points
 
