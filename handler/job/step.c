@@ -258,7 +258,7 @@ static void take_order(const struct job_terms *t, struct job_next *n, const stru
 /* People are told last, and never before a machine that can be ordered now; by one drive at a time, so that nobody reads it twice. */
 static void tell_people(struct job_next *n, const struct job_state *before, int64_t now_s)
 {
-    bool news = (n->state.due & ~before->due) != 0;
+    bool news = (job_untold(&n->state) & ~job_untold(before)) != 0;
 
     if (job_untold(&n->state) == 0 || (n->act & (ACT_TAKE_SLOT | ACT_CREATE)) != 0 || (!news && now_s < n->state.tell_at_s))
         return;

@@ -11,7 +11,7 @@ struct world {
     int conflicts;    /* saves that still meet somebody else's */
     int saves_before; /* that go well, before those */
     int fail_load;
-    int paused;
+    int paused, tells;
     struct job_seen shows;  /* what looks bring */
     struct job_seen brings; /* what acts bring, by action */
     uint32_t acts;          /* every action that was carried out */
@@ -82,8 +82,10 @@ static void act(void *ctx, struct record *rec, uint32_t bits, struct job_seen *s
     note(w, "act", bits);
     if (bits & ACT_TAKE_SLOT)
         seen->slot = w->brings.slot;
-    if (bits & ACT_CREATE)
+    if (bits & ACT_CREATE) {
         seen->deployment = w->brings.deployment;
+        seen->remedy = w->brings.remedy;
+    }
     if (bits & (ACT_VERIFY | ACT_COPY | ACT_POINT))
         seen->model = bits & ACT_POINT ? MODEL_CURRENT : bits & ACT_COPY ? MODEL_COPIED : MODEL_VERIFIED;
     if (bits & ACT_TAKE_LINE) {
@@ -94,8 +96,10 @@ static void act(void *ctx, struct record *rec, uint32_t bits, struct job_seen *s
         seen->line = NO;
     if (bits & ACT_FREE_SLOT)
         seen->slot = NO;
-    if (bits & ACT_TELL)
+    if (bits & ACT_TELL) {
         seen->told |= job_untold(&rec->state);
+        w->tells++;
+    }
 }
 
 static struct world fresh(struct job_state s)
@@ -259,6 +263,46 @@ static void test_a_finished_job_is_published_and_told_in_one_drive(void **state)
     assert_true(w.acts & ACT_FORGET);
 }
 
+/* An attempt that was given up, and whose group is gone. */
+static struct world between_attempts(void)
+{
+    struct job_state s = {.machine = MACHINE_DELETING, .ended = REASON_BOOT, .attempt = 1, .accepted_s = 500, .gone_since_s = 900};
+    struct world w = fresh(s);
+
+    w.shows = (struct job_seen){.group = NO, .manifest = NO, .reported = NO};
+    w.brings = (struct job_seen){.slot = YES, .deployment = YES};
+    return w;
+}
+
+/* Its report came late: it says nothing of the attempt that begins in the same drive. */
+static void test_what_was_seen_of_one_attempt_says_nothing_of_the_next(void **state)
+{
+    (void)state;
+    struct world w = between_attempts();
+    w.shows.reported = YES;
+    w.shows.report = OUTCOME_SUCCEEDED;
+    assert_int_equal(go(&w, "j1"), OK);
+    assert_int_equal(w.saved.state.machine, MACHINE_PROVISIONING);
+    assert_int_equal(w.saved.state.attempt, 2);
+    assert_int_equal(w.saved.state.outcome, OUTCOME_NONE);
+}
+
+/* What is told of one attempt does not silence what is due for the next, which Azure refuses at once. */
+static void test_the_same_notice_is_told_of_two_attempts_in_one_drive(void **state)
+{
+    (void)state;
+    struct world w = between_attempts();
+    w.saved.state.due = NOTICE_AGAIN;
+    w.saved.terms.capacity_wait_s = 3600;
+    w.brings.deployment = UNSEEN;
+    w.brings.remedy = REMEDY_SIZE;
+    assert_int_equal(go(&w, "j1"), OK);
+    assert_int_equal(w.saved.state.attempt, 2);
+    assert_int_equal(w.saved.state.ended, REASON_CAPACITY);
+    assert_int_equal(job_untold(&w.saved.state), 0);
+    assert_int_equal(w.tells, 2);
+}
+
 static void test_looking_alone_moves_the_next_look(void **state)
 {
     (void)state;
@@ -291,6 +335,8 @@ int main(void)
         cmocka_unit_test(test_nothing_is_done_that_no_save_has_ordered),
         cmocka_unit_test(test_who_loses_loads_again),
         cmocka_unit_test(test_a_finished_job_is_published_and_told_in_one_drive),
+        cmocka_unit_test(test_what_was_seen_of_one_attempt_says_nothing_of_the_next),
+        cmocka_unit_test(test_the_same_notice_is_told_of_two_attempts_in_one_drive),
         cmocka_unit_test(test_looking_alone_moves_the_next_look),
         cmocka_unit_test(test_unknown_job_and_deaf_storage),
     };
