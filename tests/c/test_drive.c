@@ -12,6 +12,7 @@ struct world {
     int saves_before; /* that go well, before those */
     int fail_load;
     int paused, tells;
+    int tells_max;          /* as many come through; 0: all */
     struct job_seen shows;  /* what looks bring */
     struct job_seen brings; /* what acts bring, by action */
     uint32_t acts;          /* every action that was carried out */
@@ -96,7 +97,7 @@ static void act(void *ctx, struct record *rec, uint32_t bits, struct job_seen *s
         seen->line = NO;
     if (bits & ACT_FREE_SLOT)
         seen->slot = NO;
-    if (bits & ACT_TELL) {
+    if (bits & ACT_TELL && (w->tells_max == 0 || w->tells < w->tells_max)) {
         seen->told |= job_untold(&rec->state);
         w->tells++;
     }
@@ -303,6 +304,19 @@ static void test_the_same_notice_is_told_of_two_attempts_in_one_drive(void **sta
     assert_int_equal(w.tells, 2);
 }
 
+static void test_a_notice_that_does_not_come_through_again_stays_due(void **state)
+{
+    (void)state;
+    struct world w = between_attempts();
+    w.saved.state.due = NOTICE_AGAIN;
+    w.saved.terms.capacity_wait_s = 3600;
+    w.brings.deployment = UNSEEN;
+    w.brings.remedy = REMEDY_SIZE;
+    w.tells_max = 1;
+    assert_int_equal(go(&w, "j1"), OK);
+    assert_int_equal(job_untold(&w.saved.state), NOTICE_AGAIN);
+}
+
 static void test_looking_alone_moves_the_next_look(void **state)
 {
     (void)state;
@@ -337,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_a_finished_job_is_published_and_told_in_one_drive),
         cmocka_unit_test(test_what_was_seen_of_one_attempt_says_nothing_of_the_next),
         cmocka_unit_test(test_the_same_notice_is_told_of_two_attempts_in_one_drive),
+        cmocka_unit_test(test_a_notice_that_does_not_come_through_again_stays_due),
         cmocka_unit_test(test_looking_alone_moves_the_next_look),
         cmocka_unit_test(test_unknown_job_and_deaf_storage),
     };
