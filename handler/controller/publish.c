@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "controller/ledger.h"
+#include "controller/trained.h"
 
 #define MANIFEST_MAX (256 * 1024)
 #define POINTER_MAX (64 * 1024)
@@ -250,6 +251,8 @@ void publish_point(const struct errand *e, struct record *rec, struct job_seen *
                         *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag, NULL, &err);
     if (code == ERR_CONFLICT) /* our own lost reply, or another's: the content decides */
         code = read_pointer(e, rec, &current, etag, &err) == OK && current >= rec->state.version ? OK : ERR_CONFLICT;
+    if (code == OK)
+        code = trained_keep(&e->c->storage, rec, controller_now_s(e->c), &err);
     if (code == OK) {
         seen->model = MODEL_CURRENT;
         log_line(LOG_INFO, "published: line %s, version %lld", rec->request.line, (long long)rec->state.version);

@@ -15,7 +15,7 @@ static void file_of(const struct request *r, char out[128])
     snprintf(out, 128, "trained/%s.json", digest);
 }
 
-enum err_code trained_keep(const struct storage *s, const struct record *rec, struct err *err)
+enum err_code trained_keep(const struct storage *s, const struct record *rec, int64_t succeeded_s, struct err *err)
 {
     char file[128];
     AUTO_STR text = STR_MAX(FILE_MAX_);
@@ -26,7 +26,7 @@ enum err_code trained_keep(const struct storage *s, const struct record *rec, st
     json_put_text(&text, "job_name", rec->request.job_name);
     json_put_text(&text, "zip_etag", rec->zip_etag);
     json_put_int(&text, "zip_size", rec->zip_size);
-    json_put_int(&text, "succeeded_s", rec->state.outcome_s);
+    json_put_int(&text, "succeeded_s", succeeded_s);
     json_close(&text, '}');
     enum err_code code = str_check(&text, file, err);
     return code != OK ? code : blob_put(s, CONTAINER_JOBS, file, text.p, text.len, "application/json", BLOB_ANY, NULL, NULL, err);

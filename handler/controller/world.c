@@ -10,7 +10,6 @@
 #include "controller/publish.h"
 #include "controller/tell.h"
 #include "controller/traces.h"
-#include "controller/trained.h"
 #include "http/ahead.h"
 
 #define NO_SIGN_IN "the app is not let in to Azure"
@@ -135,11 +134,6 @@ static void tell_machine(const struct errand *e, const struct record *rec, struc
 static void forget(const struct errand *e, const struct record *rec)
 {
     struct err err = {0};
-
-    if (rec->state.outcome == OUTCOME_SUCCEEDED && trained_keep(&e->c->storage, rec, &err) != OK) {
-        log_line(LOG_WARN, "%s", err.msg); /* the marker stays: job-watch comes again */
-        return;
-    }
 
     if (rec->state.untold != 0)
         log_line(LOG_WARN, "notices %x could not be delivered within a day and were given up", rec->state.untold);

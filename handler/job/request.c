@@ -237,6 +237,7 @@ void request_digest(const struct request *r, char hex[65])
 
     bare.job_id[0] = bare.job_name[0] = bare.requested_by[0] = bare.note[0] = '\0';
     bare.job_id_given = bare.force = false;
+    bare.max_micro_usd = 0;
     json_open(&text, NULL, '{');
     request_write(&text, "request", &bare);
     json_close(&text, '}');
