@@ -9,16 +9,11 @@
 #define SPOT "lowPriorityCores"
 #define FRESH_S 5 /* a `no` that is older may be over: it is asked for again before anyone is refused */
 
-/* As ARM's addresses name it: "Japan East" is japaneast. */
+/* As ARM's addresses name it; what cannot be a region stays as it is, and Azure says so. */
 static void plain_region(const char *region, char out[64])
 {
-    size_t len = 0;
-
-    for (; *region != '\0' && len < 63; region++)
-        if (*region != ' ')
-            out[len++] = *region;
-    out[len] = '\0';
-    str_lower(out);
+    if (!region_plain(region, out, 64))
+        str_copy(out, 64, region);
 }
 
 static enum err_code refuse(struct err *err, const char *code)
@@ -116,7 +111,8 @@ enum err_code preflight_machine(const struct controller *c, const struct arm *ar
     return judge(&p, err);
 }
 
-enum err_code preflight_price(const struct controller *c, const char *size, const char *region, bool spot, int64_t *micro_usd_per_hour,
+/* The list price of an hour, in millionths of a dollar. */
+static enum err_code price_of(const struct controller *c, const char *size, const char *region, bool spot, int64_t *micro_usd_per_hour,
                               struct err *err)
 {
     char plain[64];
@@ -143,7 +139,7 @@ enum err_code preflight_dearest(const struct controller *c, const struct preflig
     *dearest = 0;
     for (size_t i = 0; i < count; i++) {
         int64_t one = 0;
-        enum err_code code = preflight_price(c, place[i].size, place[i].region, place[i].spot, &one, err);
+        enum err_code code = price_of(c, place[i].size, place[i].region, place[i].spot, &one, err);
         if (code != OK) {
             *dearest = i;
             return code;
@@ -163,7 +159,7 @@ void preflight_bill(const struct controller *c, struct record *rec)
 
     if (bill_has(rec))
         return;
-    if (preflight_price(c, record_size(rec), record_region(rec), job_on_spot(&rec->terms, &rec->state), &hourly, &err) != OK) {
+    if (price_of(c, record_size(rec), record_region(rec), job_on_spot(&rec->terms, &rec->state), &hourly, &err) != OK) {
         log_line(LOG_WARN, "price: %s", err.msg);
         hourly = 0;
     }

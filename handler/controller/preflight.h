@@ -9,9 +9,6 @@
  * what is fresh refuses, and a lookup that fails is no proof: OK and a log line. */
 enum err_code preflight_machine(const struct controller *c, const struct arm *arm, const char *size, const char *region, bool spot,
                                 struct err *err) MUST_CHECK;
-/* The list price of an hour, in millionths of a dollar. */
-enum err_code preflight_price(const struct controller *c, const char *size, const char *region, bool spot, int64_t *micro_usd_per_hour,
-                              struct err *err) MUST_CHECK;
 
 /* The places where a job may land. */
 struct preflight_place {
@@ -21,7 +18,7 @@ struct preflight_place {
 #define PREFLIGHT_PLACES_MAX (PLACES_MAX * PLACES_MAX)
 /* Of a job that Spot may refuse, those without Spot: they are the dearer ones. */
 size_t preflight_places(const struct request *r, struct preflight_place place[PREFLIGHT_PLACES_MAX]);
-/* The dearest of them, and its price; an error as soon as the price of one is not known. */
+/* The dearest of them, and its list price of an hour in millionths of a dollar; an error as soon as the price of one is not known. */
 enum err_code preflight_dearest(const struct controller *c, const struct preflight_place *place, size_t count, size_t *dearest,
                                 int64_t *micro_usd_per_hour, struct err *err) MUST_CHECK;
 /* Puts the machine of the present attempt on the record's bill; one that is there already stays as it is. */
