@@ -32,7 +32,6 @@ enum err_code ledger_drop_orphan(const struct storage *s, const struct live_job 
 
 /* slots.json: {"v":1,"holders":[...],"waiting":[...]}, first come first served. *place is 0 with a slot, else the place in the queue. A
  * slot may be taken a moment before the job is saved; one that nobody came for is found by the sweep. */
-#define LEDGER_SLOTS "slots.json"
 enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err) MUST_CHECK;
 enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
 

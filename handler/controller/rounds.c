@@ -1,13 +1,13 @@
 #include "controller/rounds.h"
 
+#include <stdlib.h>
+
 #include "azure/blob.h"
 #include "base/log.h"
 #include "controller/ledger.h"
 #include "controller/preflight.h"
 #include "controller/traces.h"
 #include "controller/trained.h"
-
-#define SMALL_MAX (256 * 1024)
 
 /* Each of these asks what the code behind asks, in the same words. Failures are nothing here: it will ask again and say what is wrong. */
 
@@ -53,9 +53,11 @@ static void look_trained(void *ctx)
 static void look_slots(void *ctx)
 {
     const struct rounds *r = ctx;
-    AUTO_STR text = STR_MAX(SMALL_MAX);
+    char(*job)[JOB_ID_MAX] = NULL;
+    size_t count;
 
-    (void)!blob_get(&r->c->storage, CONTAINER_JOBS, LEDGER_SLOTS, &text, NULL, NULL);
+    (void)!ledger_slot_jobs(&r->c->storage, &job, &count, NULL);
+    free(job);
 }
 
 void rounds_look(struct rounds *r, const struct message *m)

@@ -1,4 +1,4 @@
-/* The two small shared files of the ledger: slots.json and lines/<line>.json. */
+/* slots.json of the ledger. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "azure/blob.h"
 #include "controller/ledger.h"
 
+#define SLOTS "slots.json"
 #define FILE_MAX_ (256 * 1024)
 #define TRIES 8     /* each conflict means that somebody else got on */
 #define PAUSE_MS 20 /* doubled with each conflict: many may want the file at once */
@@ -21,34 +22,23 @@ static void slots_done(struct slots *s)
     json_free(s->doc);
 }
 
-static enum err_code read_small(const struct storage *s, const char *name, struct json **doc, char etag[ETAG_MAX], struct err *err)
+static enum err_code read_slots(const struct storage *s, struct slots *now, struct err *err)
 {
     struct blob_info info;
     AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = blob_get(s, CONTAINER_JOBS, name, &text, &info, err);
+    enum err_code code = blob_get(s, CONTAINER_JOBS, SLOTS, &text, &info, err);
 
-    *doc = NULL;
-    etag[0] = '\0';
+    *now = (struct slots){0};
     if (code == ERR_ABSENT)
         return OK;
     if (code == OK)
-        code = json_parse(text.p, text.len, 4, doc, err);
-    if (code == OK && json_get_int(*doc, "v", 0) != 1)
-        code = err_set(err, ERR_INPUT, "version %lld is not known here", (long long)json_get_int(*doc, "v", 0));
+        code = json_parse(text.p, text.len, 4, &now->doc, err);
+    if (code == OK && json_get_int(now->doc, "v", 0) != 1)
+        code = err_set(err, ERR_INPUT, "version %lld is not known here", (long long)json_get_int(now->doc, "v", 0));
     if (code != OK)
-        return err_context(err, "%s", name);
-    str_copy(etag, ETAG_MAX, info.etag);
+        return err_context(err, SLOTS);
+    str_copy(now->etag, sizeof now->etag, info.etag);
     return OK;
-}
-
-static enum err_code write_small(const struct storage *s, const char *name, const struct str *text, const char *etag, struct err *err)
-{
-    enum err_code code = str_check(text, name, err);
-
-    if (code != OK)
-        return code;
-    return blob_put(s, CONTAINER_JOBS, name, text->p, text->len, "application/json", *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag,
-                    NULL, err);
 }
 
 /* 1-based position, 0 when it is not there. */
@@ -60,18 +50,35 @@ static size_t position(const struct json *list, const char *job_id)
     return 0;
 }
 
-/* The list again: without `out`, and with `in` at its end. Either may be NULL. */
-static void write_list(struct str *to, const char *name, const struct json *list, const char *out, const char *in)
+/* The list again: without the job, or with it at its end. */
+static void write_list(struct str *to, const char *name, const struct json *list, const char *job_id, bool in)
 {
     json_open(to, name, '[');
     for (size_t i = 0; i < json_len(list); i++) {
         const char *job = json_text(json_at(list, i));
-        if (job != NULL && (out == NULL || !str_is(job, out)))
+        if (job != NULL && !str_is(job, job_id))
             json_put_text(to, NULL, job);
     }
-    if (in != NULL)
-        json_put_text(to, NULL, in);
+    if (in)
+        json_put_text(to, NULL, job_id);
     json_close(to, ']');
+}
+
+/* Both lists again, with the job in at most one of them. */
+static enum err_code write_slots(const struct storage *s, const struct slots *now, const char *job_id, bool holds, bool waits,
+                                 struct err *err)
+{
+    AUTO_STR text = STR_MAX(FILE_MAX_);
+
+    json_open(&text, NULL, '{');
+    json_put_int(&text, "v", 1);
+    write_list(&text, "holders", json_get(now->doc, "holders"), job_id, holds);
+    write_list(&text, "waiting", json_get(now->doc, "waiting"), job_id, waits);
+    json_close(&text, '}');
+    enum err_code code = str_check(&text, SLOTS, err);
+    return code != OK ? code
+                      : blob_put(s, CONTAINER_JOBS, SLOTS, text.p, text.len, "application/json",
+                                 now->etag[0] == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, now->etag, NULL, err);
 }
 
 /* Gives back what late drives have taken for jobs that are closed; true if there was any. */
@@ -90,8 +97,7 @@ static bool free_of_closed(const struct storage *s, const struct json *list, siz
 static enum err_code take_slot_once(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err)
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
-    AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, now.etag, err);
+    enum err_code code = read_slots(s, &now, err);
 
     if (code != OK)
         return code;
@@ -110,12 +116,7 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
         *place = (int64_t)turn;
     if (!mine && at > 0)
         return OK; /* waits already */
-    json_open(&text, NULL, '{');
-    json_put_int(&text, "v", 1);
-    write_list(&text, "holders", holders, NULL, mine ? job_id : NULL);
-    write_list(&text, "waiting", waiting, mine ? job_id : NULL, mine ? NULL : job_id);
-    json_close(&text, '}');
-    return write_small(s, LEDGER_SLOTS, &text, now.etag, err);
+    return write_slots(s, &now, job_id, mine, !mine, err);
 }
 
 /* A random moment, so that those who lost do not meet again. */
@@ -141,20 +142,14 @@ enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int3
 static enum err_code free_slot_once(const struct storage *s, const char *job_id, struct err *err)
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
-    AUTO_STR text = STR_MAX(FILE_MAX_);
-    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, now.etag, err);
+    enum err_code code = read_slots(s, &now, err);
 
     if (code != OK)
         return code;
     const struct json *holders = json_get(now.doc, "holders"), *waiting = json_get(now.doc, "waiting");
     if (position(holders, job_id) == 0 && position(waiting, job_id) == 0)
         return OK;
-    json_open(&text, NULL, '{');
-    json_put_int(&text, "v", 1);
-    write_list(&text, "holders", holders, job_id, NULL);
-    write_list(&text, "waiting", waiting, job_id, NULL);
-    json_close(&text, '}');
-    return write_small(s, LEDGER_SLOTS, &text, now.etag, err);
+    return write_slots(s, &now, job_id, false, false, err);
 }
 
 enum err_code ledger_free_slot(const struct storage *s, const char *job_id, struct err *err)
@@ -171,7 +166,7 @@ enum err_code ledger_free_slot(const struct storage *s, const char *job_id, stru
 enum err_code ledger_slot_jobs(const struct storage *s, char (**ret)[JOB_ID_MAX], size_t *count, struct err *err)
 {
     __attribute__((cleanup(slots_done))) struct slots now = {0};
-    enum err_code code = read_small(s, LEDGER_SLOTS, &now.doc, now.etag, err);
+    enum err_code code = read_slots(s, &now, err);
     const struct json *list[] = {json_get(now.doc, "holders"), json_get(now.doc, "waiting")};
 
     *count = 0;
