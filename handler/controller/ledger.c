@@ -182,13 +182,11 @@ bool ledger_is_over(const struct storage *s, const char *job_id)
     return ledger_load(s, job_id, &rec, NULL) == OK && rec.state.machine == MACHINE_CLOSED;
 }
 
-bool ledger_is_nobodys(const struct storage *s, const char *job_id)
+bool ledger_is_unmarked(const struct storage *s, const char *job_id)
 {
     char marker[NAME_MAX_];
     struct blob_info info;
-    struct err err = {0};
-    AUTO_RECORD rec = {0};
 
     marker_name(job_id, marker);
-    return ledger_load(s, job_id, &rec, &err) == ERR_ABSENT && blob_head(s, CONTAINER_JOBS, marker, &info, &err) == ERR_ABSENT;
+    return blob_head(s, CONTAINER_JOBS, marker, &info, NULL) == ERR_ABSENT;
 }

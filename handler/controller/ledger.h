@@ -40,8 +40,8 @@ enum err_code ledger_slot_jobs(const struct storage *s, char (**ret)[JOB_ID_MAX]
 
 /* True for a job that is closed. What a drive that was late has taken for it is free. */
 bool ledger_is_over(const struct storage *s, const char *job_id);
-/* True when there is neither record nor marker of it. */
-bool ledger_is_nobodys(const struct storage *s, const char *job_id);
+/* True when there is no marker of it. */
+bool ledger_is_unmarked(const struct storage *s, const char *job_id);
 
 /* lines/<line>.json: {"v":1,"task","classes":[...],"version","taken","job_id"}: what a line carries, and the one job that publishes there
  * now. */

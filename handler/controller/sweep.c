@@ -122,7 +122,7 @@ static bool holds_for_nothing(struct controller *c, const char *job_id)
 
     if (code == OK)
         return rec.state.machine == MACHINE_CLOSED;
-    if (code != ERR_ABSENT || !ledger_is_nobodys(&c->storage, job_id))
+    if (code != ERR_ABSENT || !ledger_is_unmarked(&c->storage, job_id))
         return false;
     for (size_t i = 0; i < sizeof c->suspect / sizeof *c->suspect; i++)
         if (str_is(c->suspect[i], job_id)) {
