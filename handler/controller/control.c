@@ -46,11 +46,10 @@ enum err_code control_write(const struct errand *e, const struct record *rec, st
     json_put_int(&body, "train_until_s", rec->state.train_until_s);
     json_close(&body, '}');
     code = str_check(&body, "control", err);
-    for (int turn = 0; code == OK && turn < TURNS_MAX; turn++) {
+    if (code != OK)
+        return code;
+    code = ERR_CONFLICT;
+    for (int turn = 0; turn < TURNS_MAX && code == ERR_CONFLICT; turn++)
         code = write_once(&e->c->storage, name, &rec->state, &body, err);
-        if (code != ERR_CONFLICT)
-            return code;
-        code = OK;
-    }
-    return code == OK ? err_set(err, ERR_CONFLICT, "job %s: others kept writing its control", rec->job_id) : code;
+    return code != ERR_CONFLICT ? code : err_set(err, code, "job %s: others kept writing its control", rec->job_id);
 }
