@@ -6,8 +6,7 @@
 
 #define PAGES_MAX 200
 
-/* The next page's address comes from an answer: it is followed on the configured host only, or the token would go elsewhere. */
-static bool same_host(const struct arm *a, const char *url)
+bool arm_is_here(const struct arm *a, const char *url)
 {
     size_t len = strcspn(a->endpoint, "/") + 2;
 
@@ -52,7 +51,7 @@ enum err_code arm_groups_list(const struct arm *a, const char *tag, const char *
         str_add(&next, json_get_text(page, "nextLink"));
         if (next.len == 0 && !next.failed)
             return OK;
-        if (str_c(&next) == NULL || !same_host(a, str_c(&next)))
+        if (str_c(&next) == NULL || !arm_is_here(a, str_c(&next)))
             return err_set(err, ERR_UNREACHABLE, "Azure's next page is at another host");
     }
     return err_set(err, ERR_TOO_LARGE, "more than %d pages of groups", PAGES_MAX);

@@ -200,21 +200,13 @@ static enum err_code fetch_page(struct fetch *f, const struct arm *a, const char
     return code;
 }
 
-/* The token goes along: only to where ARM is. */
-static bool is_arms(const struct arm *a, const char *link)
-{
-    size_t len = strlen(a->endpoint);
-
-    return str_starts(link, a->endpoint) && (link[len] == '/' || (len > 0 && a->endpoint[len - 1] == '/'));
-}
-
 static enum err_code fetch_all(struct fetch *f, const struct arm *a, struct err *err)
 {
     AUTO_STR next = STR_MAX(4096), link = STR_MAX(4096);
     enum err_code code = fetch_page(f, a, "", &next, err);
 
     for (int pages = 1; code == OK && next.len > 0; pages++) {
-        if (next.failed || pages == PAGES_MAX || !is_arms(a, str_c(&next)))
+        if (next.failed || pages == PAGES_MAX || !arm_is_here(a, str_c(&next)))
             return err_set(err, ERR_INPUT, "a list of Azure does not end, or goes on elsewhere");
         str_clear(&link);
         str_add(&link, str_c(&next));
