@@ -6,15 +6,26 @@
 
 #define SHORTEST 30 /* minutes that a job may ask for at least */
 
+/* What a job may cost at most, and who says so; 0: no limit. */
+static int64_t limit_of(const struct app *app, const struct request *r)
+{
+    return r->max_micro_usd > 0 ? r->max_micro_usd : app->defaults.max_job_micro_usd;
+}
+
+static const char *limit_name(const struct request *r)
+{
+    return r->max_micro_usd > 0 ? "max_cost" : "MAX_JOB_COST";
+}
+
 /* The hours of a corrected line. Where not even half an hour fits, max_cost goes, unless it is the operator who says so: then no line
  * helps.
  */
 static void correct(const struct app *app, struct message *m, int64_t hourly)
 {
     const struct request *r = &m->request;
-    int64_t operators = app->defaults.max_job_micro_usd, limit = r->max_micro_usd > 0 ? r->max_micro_usd : operators;
+    int64_t operators = app->defaults.max_job_micro_usd;
 
-    m->corrected_minutes = money_minutes(hourly, limit);
+    m->corrected_minutes = money_minutes(hourly, limit_of(app, r));
     if (m->corrected_minutes >= SHORTEST)
         return;
     m->corrected_uncapped = true;
@@ -37,7 +48,7 @@ static void fault_cost(const struct app *app, struct message *m, const struct pr
     money_add(&text, MONEY_BESIDE_HOURLY);
     str_add(&text, " an hour for disk and address); allowed: ");
     money_add(&text, limit);
-    str_add(&text, r->max_micro_usd > 0 ? " (max_cost)" : " (MAX_JOB_COST)");
+    str_addf(&text, " (%s)", limit_name(r));
     if (fits >= SHORTEST)
         str_addf(&text, ", which is enough for %g h", fits / 60.0);
     else
@@ -55,7 +66,7 @@ void intake_look_cost(const struct app *app, struct message *m, struct intake *f
 {
     const struct request *r = &m->request;
     struct preflight_place place[PREFLIGHT_PLACES_MAX];
-    int64_t limit = r->max_micro_usd > 0 ? r->max_micro_usd : app->defaults.max_job_micro_usd;
+    int64_t limit = limit_of(app, r);
     struct err err = {0};
     size_t dearest;
 
@@ -72,7 +83,7 @@ void intake_look_cost(const struct app *app, struct message *m, struct intake *f
     if (m->faults == 0) /* else the corrected line meets it */
         message_fault(m, "E15", "max_cost",
                       "what a %s in %s costs is not known now (%.120s), and there is a limit (%s): send the same again in five minutes%s",
-                      place[dearest].size, place[dearest].region, err.msg, r->max_micro_usd > 0 ? "max_cost" : "MAX_JOB_COST",
+                      place[dearest].size, place[dearest].region, err.msg, limit_name(r),
                       r->max_micro_usd > 0 && app->defaults.max_job_micro_usd == 0 ? ", or without max_cost" : "");
 }
 
@@ -80,7 +91,7 @@ bool intake_may_take(const struct app *app, const struct record *rec, int32_t mi
 {
     const struct request *r = &rec->request;
     struct preflight_place place[PREFLIGHT_PLACES_MAX];
-    int64_t limit = r->max_micro_usd > 0 ? r->max_micro_usd : app->defaults.max_job_micro_usd, hourly = rec->dearest_micro_usd;
+    int64_t limit = limit_of(app, r), hourly = rec->dearest_micro_usd;
     struct err err = {0};
     size_t dearest;
 
@@ -96,7 +107,6 @@ bool intake_may_take(const struct app *app, const struct record *rec, int32_t mi
     money_add(why, money_worst(hourly, minutes));
     str_add(why, "; allowed: ");
     money_add(why, limit);
-    str_addf(why, "%s, which is enough for %g h", r->max_micro_usd > 0 ? " (max_cost)" : " (MAX_JOB_COST)",
-             money_minutes(hourly, limit) / 60.0);
+    str_addf(why, " (%s), which is enough for %g h", limit_name(r), money_minutes(hourly, limit) / 60.0);
     return false;
 }
