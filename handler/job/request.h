@@ -24,7 +24,9 @@ const char *places_first(const struct places *p);                 /* "" when the
 bool places_has(const struct places *p, const char *name);        /* case ignored */
 bool places_add(struct places *p, const char *name);              /* false: full, too long, empty, or there already */
 bool places_same(const struct places *a, const struct places *b); /* the order too */
-/* The first of a comma list, as many as there is room for; blanks around a name do not count. */
+/* The next of a comma list, without the blanks around it; "" when it is too long for one. False at the end. */
+bool places_next(const char **list, char name[PLACE_MAX]);
+/* The first of a comma list, as many as there is room for. */
 void places_split(struct places *p, const char *list);
 
 #define REGION_MAX 41 /* 40 characters + NUL */

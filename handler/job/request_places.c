@@ -32,20 +32,21 @@ bool places_same(const struct places *a, const struct places *b)
     return same;
 }
 
+bool places_next(const char **list, char name[PLACE_MAX])
+{
+    *list += strspn(*list, ", \t");
+    size_t len = strcspn(*list, ", \t");
+    str_copy(name, len < PLACE_MAX ? len + 1 : 1, *list);
+    *list += len;
+    return len > 0;
+}
+
 void places_split(struct places *p, const char *list)
 {
+    char name[PLACE_MAX];
     *p = (struct places){0};
-    const char *at = list ? list : "";
-    for (size_t len = 0;; at += len) {
-        at += strspn(at, ", \t");
-        len = strcspn(at, ", \t");
-        if (len == 0)
-            return;
-        char name[PLACE_MAX] = "";
-        if (len < sizeof name)
-            memcpy(name, at, len);
+    while (list && places_next(&list, name))
         (void)places_add(p, name);
-    }
 }
 
 bool region_plain(const char *name, char *out, size_t size)

@@ -1,5 +1,4 @@
 /* where.c - the machine that a message asks for: sizes, regions, spot (job/checks.h). */
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,16 +21,6 @@ void check_default_regions(struct reading *r)
     places_split(&r->m->request.regions, r->defaults->regions);
 }
 
-/* The next size of a comma list, trimmed; false at the end. */
-static bool next_size(const char **list, char size[PLACE_MAX])
-{
-    *list += strspn(*list, ", \t");
-    size_t len = strcspn(*list, ", \t");
-    snprintf(size, PLACE_MAX, "%.*s", (int)(len < PLACE_MAX ? len : PLACE_MAX - 1), *list);
-    *list += len;
-    return len > 0;
-}
-
 static const char *without_family(const char *size)
 {
     return strncasecmp(size, "Standard_", strlen("Standard_")) == 0 ? size + strlen("Standard_") : size;
@@ -42,7 +31,7 @@ void check_vm_size(struct reading *r, enum rule_id id, const char *text)
     const char *list = allowed_sizes(r);
     char size[PLACE_MAX], nearest[PLACE_MAX] = "", shown[ECHO_MAX];
     int best = 1000;
-    for (const char *p = list; next_size(&p, size);) {
+    for (const char *p = list; places_next(&p, size);) {
         int far = str_is_nocase(size, text) ? -1 : text_distance(without_family(size), without_family(text));
         if (far < best) {
             best = far;
