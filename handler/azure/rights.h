@@ -3,7 +3,6 @@
 #define RIGHTS_H
 #include "azure/arm.h"
 
-#define RIGHTS_MAX 32
 /* allowed[i] says whether actions[i] is granted by one role or another; a role's notActions take away from that role alone. Deny
  * assignments and policies are not seen. */
 enum err_code rights_read(const struct arm *a, const char *const actions[], size_t count, bool allowed[], struct err *err) MUST_CHECK;

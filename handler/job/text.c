@@ -72,7 +72,8 @@ char *text_trim(char *text)
     return text;
 }
 
-char text_half(uint32_t c)
+/* The ASCII form of a full-width character, else 0. */
+static char half_of(uint32_t c)
 {
     if (c == 0x3000)
         return ' ';
@@ -83,7 +84,7 @@ size_t text_find_full(const char *text, uint32_t *character)
 {
     size_t place = 1;
     for (size_t n = 0; (n = text_next(text, character)) > 0; text += n, place++)
-        if (text_half(*character))
+        if (half_of(*character))
             return place;
     return 0;
 }
@@ -94,7 +95,7 @@ bool text_fold(char *text, bool digits_only)
     bool folded = false;
     uint32_t c = 0;
     for (size_t n = 0; (n = text_next(text, &c)) > 0; text += n) {
-        char half = text_half(c);
+        char half = half_of(c);
         if (half && (!digits_only || (half >= '0' && half <= '9'))) {
             *to++ = half;
             folded = true;

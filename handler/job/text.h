@@ -19,9 +19,7 @@ size_t text_blank(const char *p);
 /* Cuts blanks off both ends, in place; returns the new start. */
 char *text_trim(char *text);
 
-/* The ASCII form of a full-width character (U+FF01..U+FF5E, U+3000), else 0. */
-char text_half(uint32_t character);
-/* The first full-width character and its place in characters from 1; 0 when there is none. */
+/* The first full-width character (U+FF01..U+FF5E, U+3000) and its place in characters from 1; 0 when there is none. */
 size_t text_find_full(const char *text, uint32_t *character);
 /* Full-width characters become ASCII, in place; digits only or all. True if there were any. */
 bool text_fold(char *text, bool digits_only);
