@@ -1,6 +1,6 @@
 /* arm.h - the ARM calls of this program: groups, one deployment, one VM, and what an error of ARM really says.
  *
- * Nothing is followed by poll URL: a GET on names tells. Thread rule: shared, read-only after arm_open. */
+ * Nothing is followed by poll URL: a GET on names tells. Thread rule: shared, read-only once it is set up. */
 #ifndef ARM_H
 #define ARM_H
 #include "azure/identity.h"

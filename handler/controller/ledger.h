@@ -8,11 +8,11 @@
 
 /* ERR_ABSENT: no such job. */
 enum err_code ledger_load(const struct storage *s, const char *job_id, struct record *rec, struct err *err) MUST_CHECK;
-/* If-Match on the etag it was loaded with; sets the new one. ERR_CONFLICT: somebody else saved. */
+/* If-Match on the etag it was loaded with; sets the new one. ERR_CONFLICT: somebody else saved. A lost reply of our own save is none. */
 enum err_code ledger_save(const struct storage *s, struct record *rec, struct err *err) MUST_CHECK;
 /* A live marker; one that is there is written anew, so that it is not taken for an orphan. */
 enum err_code ledger_mark(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
-/* Marker first, then the record, create-once. ERR_CONFLICT: the job exists (a lost reply of our own looks the same: load it). */
+/* Marker first, then the record, create-once. ERR_CONFLICT: the job exists. */
 enum err_code ledger_accept(const struct storage *s, struct record *rec, struct err *err) MUST_CHECK;
 enum err_code ledger_forget(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
 

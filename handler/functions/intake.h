@@ -8,8 +8,8 @@ struct intake {
     int64_t baseline;             /* the version of the line's current model; 0: none */
     int64_t dearest_micro_usd;    /* an hour of the dearest machine that it may get; 0: not looked up */
 };
-/* Looks at the former job (E09; `auto` is the one in the line's current.json) and the line (its task). Faults are added to the message; an
- * error means that storage did not answer. */
+/* Looks at the former job (E09; `auto` is the one in the line's current.json), the line (its task), and whether the same was trained before
+ * (E11). Faults are added to the message; an error means that storage did not answer. */
 enum err_code intake_look(const struct app *app, struct message *m, struct intake *found, struct err *err) MUST_CHECK;
 /* Looks whether the job may cost more than max_cost or MAX_JOB_COST (E15), disk and address included; without a limit nothing is looked up.
  * A price that cannot be had is a fault too: who set a limit does not want to find out later. */

@@ -55,10 +55,9 @@ enum err_code message_read(const char *bytes, size_t len, const char *message_id
                            struct message *m, struct err *err) MUST_CHECK;
 void message_done(struct message *m);
 
-/* Adds a fault found later by looking into storage (E09, E10, E15, E16, another task in a line) and writes `corrected` again: field job_id
- * gets
- * `<job_id>-2`, continue_from (refered_job_id) is left out, line becomes one of its own ("<line>-<task>"), task (dl_type) becomes the
- * default one, other fields stay. Like every message with faults, the request then bears default_job_id ("": stays). */
+/* Adds a fault found later by looking into storage (E08 to E11, E15, another task in a line) and writes `corrected` again: field job_id
+ * gets `<job_id>-2`, continue_from (refered_job_id) is left out, line becomes one of its own ("<line>-<task>"), task (dl_type) becomes the
+ * default one, E11 gets force, other fields stay. Like every message with faults, the request then bears default_job_id ("": stays). */
 void message_fault(struct message *m, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The job_id to propose when this one is used up: "<job_id>-2". */
 void message_next_job_id(const char *job_id, char out[JOB_ID_MAX]);
