@@ -69,15 +69,14 @@ static enum seen find_group(const struct arm *arm, const struct record *rec, con
 
 void machine_look_group(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    struct arm own;
-    const struct arm *arm = &own;
+    struct arm arm;
     struct err err = {0};
     char group[GROUP_MAX];
     bool foreign, leaving;
 
     controller_group(rec, group);
-    if (controller_arm(e->c, rec, &own, &err) == OK)
-        seen->group = find_group(arm, rec, group, &foreign, &leaving, &err);
+    if (controller_arm(e->c, rec, &arm, &err) == OK)
+        seen->group = find_group(&arm, rec, group, &foreign, &leaving, &err);
     if (seen->group == UNSEEN)
         log_line(LOG_WARN, "group %s: %s", group, err.msg);
     bill_look(rec, seen->group, controller_now_s(e->c));
@@ -85,17 +84,16 @@ void machine_look_group(const struct errand *e, struct record *rec, struct job_s
 
 void machine_look_deployment(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    struct arm own;
-    const struct arm *arm = &own;
+    struct arm arm;
     struct err err = {0};
     struct arm_deployment d;
     char group[GROUP_MAX];
     enum err_code code;
 
     controller_group(rec, group);
-    code = controller_arm(e->c, rec, &own, &err);
+    code = controller_arm(e->c, rec, &arm, &err);
     if (code == OK)
-        code = arm_deployment_get(arm, group, DEPLOYMENT_NAME, &d, &err);
+        code = arm_deployment_get(&arm, group, DEPLOYMENT_NAME, &d, &err);
     if (code == ERR_ABSENT)
         seen->deployment = NO;
     else if (code != OK)
@@ -118,17 +116,16 @@ void machine_look_deployment(const struct errand *e, struct record *rec, struct 
 
 void machine_look_vm(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    struct arm own;
-    const struct arm *arm = &own;
+    struct arm arm;
     struct err err = {0};
     struct arm_vm vm;
     char group[GROUP_MAX];
     enum err_code code;
 
     controller_group(rec, group);
-    code = controller_arm(e->c, rec, &own, &err);
+    code = controller_arm(e->c, rec, &arm, &err);
     if (code == OK)
-        code = arm_vm_get(arm, group, VM_NAME, &vm, &err);
+        code = arm_vm_get(&arm, group, VM_NAME, &vm, &err);
     if (code == ERR_ABSENT) {
         seen->vm = NO;
         if (rec->state.machine == MACHINE_RUNNING || seen->ready == YES) /* else it is still being made */
@@ -259,22 +256,21 @@ static enum err_code ensure_deployment(const struct errand *e, const struct arm 
 
 void machine_create(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    struct arm own;
-    const struct arm *arm = &own;
+    struct arm arm;
     struct err err = {0};
     char group[GROUP_MAX];
     bool there = false, made = false;
 
     controller_group(rec, group);
-    enum err_code code = controller_arm(e->c, rec, &own, &err);
+    enum err_code code = controller_arm(e->c, rec, &arm, &err);
     if (code == OK) {
-        str_copy(rec->subscription, sizeof rec->subscription, arm->subscription);
+        str_copy(rec->subscription, sizeof rec->subscription, arm.subscription);
         code = prepare_storage(e, rec, &err);
     }
     if (code == OK)
-        code = ensure_group(e, arm, rec, group, &made, &err);
+        code = ensure_group(e, &arm, rec, group, &made, &err);
     if (code == OK)
-        code = ensure_deployment(e, arm, rec, group, made, &there, &err);
+        code = ensure_deployment(e, &arm, rec, group, made, &there, &err);
     if (there)
         seen->deployment = YES;
     if (code == OK) {
@@ -317,24 +313,23 @@ static bool deployment_is_over(const struct errand *e, const struct arm *arm, co
 
 void machine_delete(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    struct arm own;
-    const struct arm *arm = &own;
+    struct arm arm;
     struct err err = {0};
     char group[GROUP_MAX];
     bool foreign, leaving;
 
     controller_group(rec, group);
-    if (controller_arm(e->c, rec, &own, &err) != OK) {
+    if (controller_arm(e->c, rec, &arm, &err) != OK) {
         log_line(LOG_ERROR, "group %s stays for now: %s", group, err.msg);
         return;
     }
-    seen->group = find_group(arm, rec, group, &foreign, &leaving, &err);
+    seen->group = find_group(&arm, rec, group, &foreign, &leaving, &err);
     if (seen->group == YES && foreign && !leaving) {
         snprintf(rec->delete_note, sizeof rec->delete_note,
                  "the tags of group %.90s were changed, so it is left alone: delete it in the portal", group);
         log_line(LOG_ERROR, "%s", rec->delete_note);
-    } else if (seen->group == YES && !leaving && deployment_is_over(e, arm, rec, group)) {
-        if (arm_group_delete(arm, group, &err) == OK) {
+    } else if (seen->group == YES && !leaving && deployment_is_over(e, &arm, rec, group)) {
+        if (arm_group_delete(&arm, group, &err) == OK) {
             rec->delete_note[0] = '\0';
             log_line(LOG_INFO, "deletion of group %s is requested", group);
         } else {
