@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "azure/rights.h"
 #include "base/log.h"
@@ -151,13 +150,11 @@ static bool has_rights(const struct controller *c)
 }
 
 /* Whether a list of Azure's has a region. Both are in the short form: lower case, no blanks. */
-static bool has_region(const struct json *list, const char *name, size_t len)
+static bool has_region(const struct json *list, const char *name)
 {
-    for (size_t i = 0; i < json_len(list); i++) {
-        const char *known = json_get_text(json_at(list, i), "name");
-        if (strlen(known) == len && strncasecmp(known, name, len) == 0)
+    for (size_t i = 0; i < json_len(list); i++)
+        if (str_is_nocase(json_get_text(json_at(list, i), "name"), name))
             return true;
-    }
     return false;
 }
 
@@ -166,17 +163,15 @@ static bool knows_regions(const struct settings *s, const struct controller *c)
     AUTO_JSON answer = NULL;
     AUTO_STR unknown = STR_MAX(512);
     struct err err = {0};
+    char region[PLACE_MAX];
 
     if (arm_read(&c->arm, "/locations?api-version=" ARM_SUBSCRIPTIONS_VERSION, &answer, &err) != OK) {
         say(false, "regions", "%s", err.msg);
         return false;
     }
-    for (const char *at = s->regions; *at != '\0'; at += strspn(at, ",")) {
-        size_t len = strcspn(at, ",");
-        if (!has_region(json_get(answer, "value"), at, len))
-            str_addf(&unknown, "%s%.*s", unknown.len > 0 ? ", " : "", (int)len, at);
-        at += len;
-    }
+    for (const char *list = s->regions; places_next(&list, region);)
+        if (!has_region(json_get(answer, "value"), region))
+            str_addf(&unknown, "%s%s", unknown.len > 0 ? ", " : "", region);
     bool good = unknown.len == 0;
     if (good)
         say(true, "regions", "%s", s->regions);
@@ -189,12 +184,10 @@ static bool knows_regions(const struct settings *s, const struct controller *c)
 static bool has_size(const struct settings *s, const struct controller *c, const char *size, struct str *refused, struct err *err)
 {
     bool found = false;
+    char region[PLACE_MAX];
 
-    for (const char *at = s->regions; *at != '\0'; at += strspn(at, ",")) {
-        char region[64];
+    for (const char *list = s->regions; places_next(&list, region);) {
         struct arm_size offer = {0};
-        (void)snprintf(region, sizeof region, "%.*s", (int)strcspn(at, ","), at);
-        at += strcspn(at, ",");
         enum err_code code = arm_quota_size(c->quota, &c->arm, region, size, ARM_QUOTA_KEPT, &offer, err);
         if (code != OK && code != ERR_ABSENT)
             return false;
@@ -213,13 +206,10 @@ static bool has_sizes(const struct settings *s, const struct controller *c)
     AUTO_STR refused = STR_MAX(1024);
     struct err err = {0};
     bool good = true;
+    char size[PLACE_MAX];
 
-    for (const char *at = list; *at != '\0' && err.code == OK; at += strspn(at, ",")) {
-        char size[PLACE_MAX];
-        (void)snprintf(size, sizeof size, "%.*s", (int)strcspn(at, ","), at);
-        at += strcspn(at, ",");
+    for (const char *at = list; err.code == OK && places_next(&at, size);)
         good = has_size(s, c, size, &refused, &err) && good;
-    }
     const char *where = refused.failed ? "more than can be told" : str_c(&refused);
     if (err.code != OK)
         say(false, "sizes", "%s", err.msg);
