@@ -56,6 +56,11 @@ void clock_sleep_ms(const struct clock *c, int64_t ms)
     c->sleep_ms(c->ctx, ms);
 }
 
+void clock_pause(const struct clock *c, int conflicts)
+{
+    clock_sleep_ms(c, c->random(c->ctx) % (UINT32_C(20) << conflicts)); /* doubled with each: many may want it at once */
+}
+
 #define DAY_S INT64_C(86400)
 #define FIRST_S INT64_C(-62135596800) /* 0001-01-01 */
 #define LAST_S INT64_C(253402300799)  /* 9999-12-31T23:59:59 */

@@ -18,6 +18,8 @@ extern const struct clock clock_system;
 int64_t clock_now_s(const struct clock *c);
 int64_t clock_mono_ms(const struct clock *c);
 void clock_sleep_ms(const struct clock *c, int64_t ms);
+/* After so many conflicts over the same thing (at most 20): a random moment, so that those who lost do not meet again. */
+void clock_pause(const struct clock *c, int conflicts);
 
 #define DATE_HTTP 30 /* "Thu, 01 Jan 2026 00:00:00 GMT" + NUL */
 #define DATE_ISO 21  /* "2026-01-01T00:00:00Z" + NUL */

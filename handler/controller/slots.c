@@ -8,8 +8,7 @@
 
 #define SLOTS "slots.json"
 #define FILE_MAX_ (256 * 1024)
-#define TRIES 8     /* each conflict means that somebody else got on */
-#define PAUSE_MS 20 /* doubled with each conflict: many may want the file at once */
+#define TRIES 8 /* each conflict means that somebody else got on */
 
 /* slots.json as two ordered lists of job_ids. */
 struct slots {
@@ -119,21 +118,13 @@ static enum err_code take_slot_once(const struct storage *s, const char *job_id,
     return write_slots(s, &now, job_id, mine, !mine, err);
 }
 
-/* A random moment, so that those who lost do not meet again. */
-static void pause_before(const struct storage *s, int conflicts)
-{
-    const struct clock *clock = s->http->clock;
-
-    if (conflicts > 0)
-        clock_sleep_ms(clock, clock->random(clock->ctx) % (uint32_t)(PAUSE_MS << conflicts));
-}
-
 enum err_code ledger_take_slot(const struct storage *s, const char *job_id, int32_t max_jobs, int64_t *place, struct err *err)
 {
     enum err_code code = ERR_CONFLICT;
 
     for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++) {
-        pause_before(s, i);
+        if (i > 0)
+            clock_pause(s->http->clock, i);
         code = take_slot_once(s, job_id, max_jobs, place, err);
     }
     return code == OK ? OK : err_context(err, "slot");
@@ -157,7 +148,8 @@ enum err_code ledger_free_slot(const struct storage *s, const char *job_id, stru
     enum err_code code = ERR_CONFLICT;
 
     for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++) {
-        pause_before(s, i);
+        if (i > 0)
+            clock_pause(s->http->clock, i);
         code = free_slot_once(s, job_id, err);
     }
     return code == OK ? OK : err_context(err, "slot");

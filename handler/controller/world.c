@@ -14,7 +14,6 @@
 
 #define NO_SIGN_IN "the app is not let in to Azure"
 #define SIGN_IN_MS 30000 /* limit of one sign-in with its retries */
-#define PAUSE_MS 20      /* doubled with each conflict */
 
 static int64_t world_now_s(void *ctx)
 {
@@ -25,9 +24,7 @@ static int64_t world_now_s(void *ctx)
 
 static void world_pause(void *ctx, int conflicts)
 {
-    const struct clock *clock = ((const struct errand *)ctx)->c->clock;
-
-    clock_sleep_ms(clock, clock->random(clock->ctx) % (uint32_t)(PAUSE_MS << conflicts));
+    clock_pause(((const struct errand *)ctx)->c->clock, conflicts);
 }
 
 static enum err_code world_load(void *ctx, const char *job_id, struct record *rec, struct err *err)
