@@ -57,6 +57,17 @@ static bool has_slack(const struct controller *c)
     return secret_len(&c->slack_url) > 0;
 }
 
+/* True also when there is no Slack to be told. */
+static bool slack_knows(const struct controller *c, const char *text)
+{
+    struct err err = {0};
+    bool told = !has_slack(c) || post_slack(c, text, &err) == OK;
+
+    if (!told)
+        log_line(LOG_WARN, "Slack: %s", err.msg);
+    return told;
+}
+
 static bool told_slack(const struct controller *c, const struct record *rec, enum job_notice notice)
 {
     struct err err = {0};
@@ -118,11 +129,8 @@ void tell_due(const struct errand *e, struct record *rec, struct job_seen *seen)
 
 bool tell_once(const struct controller *c, const char *text)
 {
-    struct err err = {0};
-    bool told = !has_slack(c) || post_slack(c, text, &err) == OK;
+    bool told = slack_knows(c, text);
 
-    if (!told)
-        log_line(LOG_WARN, "Slack: %s", err.msg);
     log_line(LOG_INFO, "%s", text);
     return told;
 }
@@ -156,14 +164,9 @@ void tell_sign_in(struct controller *c)
 bool tell_lost(const struct controller *c, const char *zip, const char *text)
 {
     struct err err = {0};
-    bool told = !has_slack(c);
 
     log_line(LOG_ERROR, "%s", text);
-    if (has_slack(c)) {
-        told = post_slack(c, text, &err) == OK;
-        if (!told)
-            log_line(LOG_WARN, "Slack: %s", err.msg);
-    }
+    bool told = slack_knows(c, text);
     if (has_file(zip)) {
         bool written = write_file(c, zip, text, &err) == OK;
         if (!written)
