@@ -117,8 +117,11 @@ enum err_code ledger_take_line(const struct storage *s, const char *name, const 
     enum err_code code = ERR_CONFLICT;
     bool held = false;
 
-    for (int i = 0; i < TRIES && code == ERR_CONFLICT && !held; i++)
+    for (int i = 0; i < TRIES && code == ERR_CONFLICT && !held; i++) {
+        if (i > 0)
+            clock_pause(s->http->clock, i);
         code = take_line_once(s, name, task, job_id, above, version, &held, err);
+    }
     return code;
 }
 
@@ -144,7 +147,10 @@ enum err_code ledger_free_line(const struct storage *s, const char *name, const 
 {
     enum err_code code = ERR_CONFLICT;
 
-    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++)
+    for (int i = 0; i < TRIES && code == ERR_CONFLICT; i++) {
+        if (i > 0)
+            clock_pause(s->http->clock, i);
         code = free_line_once(s, name, job_id, published, err);
+    }
     return code == OK ? OK : err_context(err, "line %s", name);
 }

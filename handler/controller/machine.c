@@ -48,8 +48,7 @@ static bool is_ours(const struct record *rec, const struct arm_group *g)
 
 /* YES: there, and made by us. NO: not there, or somebody else's. UNSEEN: ARM did not say. *foreign: it does not carry our tags (any more).
  */
-static enum seen find_group(const struct arm *arm, const struct record *rec, const char *group, bool *foreign, bool *leaving,
-                            struct err *err)
+static enum seen find_group(const struct arm *arm, struct record *rec, const char *group, bool *foreign, bool *leaving, struct err *err)
 {
     struct arm_group g = {0};
     enum err_code code = arm_group_get(arm, group, &g, err);
@@ -62,9 +61,9 @@ static enum seen find_group(const struct arm *arm, const struct record *rec, con
         return UNSEEN;
     *foreign = !is_ours(rec, &g);
     *leaving = str_is_nocase(g.state, "Deleting");
-    return *foreign && rec->group_made != rec->state.attempt
-               ? NO
-               : YES; /* one that we made and that was tagged anew is still there, and costs */
+    if (!*foreign)
+        rec->group_made = rec->state.attempt;
+    return rec->group_made == rec->state.attempt ? YES : NO; /* one of ours that was tagged anew is still there, and costs */
 }
 
 void machine_look_group(const struct errand *e, struct record *rec, struct job_seen *seen)

@@ -34,21 +34,16 @@ static enum err_code world_load(void *ctx, const char *job_id, struct record *re
     return ledger_load(&e->c->storage, job_id, rec, err);
 }
 
-/* The first save. A slot that was taken for a job whose zip is not whole yet stays with it until its zip is, or until it is closed: another
- * delivery of the message may be running with it. */
-static enum err_code create(const struct errand *e, struct record *rec, struct err *err)
-{
-    enum err_code code = ledger_accept(&e->c->storage, rec, err);
-    if (code == OK)
-        log_line(LOG_INFO, "accepted: %s", rec->request.zip);
-    return code;
-}
-
 static enum err_code world_save(void *ctx, struct record *rec, struct err *err)
 {
     const struct errand *e = ctx;
 
-    return *rec->etag != '\0' ? ledger_save(&e->c->storage, rec, err) : create(e, rec, err);
+    if (*rec->etag != '\0')
+        return ledger_save(&e->c->storage, rec, err);
+    enum err_code code = ledger_accept(&e->c->storage, rec, err);
+    if (code == OK)
+        log_line(LOG_INFO, "accepted: %s", rec->request.zip);
+    return code;
 }
 
 static void world_look(void *ctx, struct record *rec, uint32_t look, struct job_seen *seen)

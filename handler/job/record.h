@@ -31,7 +31,7 @@ struct record {
     int64_t place;                /* in the queue, when it waits for a slot; 0: it does not */
     char trouble[480];            /* what refused, failed or did not match, in words for people */
     char subscription[64];        /* where its machine was ordered */
-    int64_t group_made;           /* the attempt whose group our own PUT has made; 0: none */
+    int64_t group_made;           /* the attempt whose group we have made, or have seen with our tags; 0: none */
     char delete_note[240];        /* why the group is still there */
     int64_t breaking;             /* 1: the published model lacks a class that its line had */
     /* The bill (job/bill.h). */

@@ -220,6 +220,31 @@ def test_a_group_that_is_retagged_while_the_job_runs(cloud: LocalCloud, zip_byte
     run_until_closed(cloud, "taken")
 
 
+def test_a_group_that_was_adopted_and_then_retagged_is_not_believed_gone(
+    cloud: LocalCloud, zip_bytes: bytes
+) -> None:
+    """As after a kill between the PUT of the group and the save that would have said so."""
+    app = cloud.app
+    vm = cloud.vms.work = QuickVm(hold=threading.Event())
+    deliver(app, "adopted.zip:adopted")
+    record = app.record("adopted")
+    assert record is not None
+    tags = {"app": "retrain", "owner": record["owner"], "job": "adopted", "attempt": "1"}
+    cloud.arm.make_group(group_of(record), tags)
+    app.put_zip("adopted.zip", zip_bytes)
+    turn_until(cloud, lambda: machine(app, "adopted") == "running")
+    cloud.arm._groups[group_of(record).lower()].tags["owner"] = "somebody"
+    assert vm.hold is not None
+    vm.hold.set()
+    turn_until(cloud, lambda: state(app, "adopted")["model"] == "current")
+    for _ in range(4):
+        turn(cloud)
+    assert machine(app, "adopted") == "deleting", "closed, and the group is there and costs"
+    assert arm_calls(cloud, "DELETE", record["slug"]) == []
+    cloud.arm._groups.pop(group_of(record).lower())
+    run_until_closed(cloud, "adopted")
+
+
 def test_two_jobs_whose_ids_look_alike(cloud: LocalCloud, zip_bytes: bytes) -> None:
     app = cloud.app
     vm = cloud.vms.work = QuickVm(hold=threading.Event())

@@ -66,11 +66,13 @@ static void look_zip(struct handler *h, int job, struct record *rec, struct job_
         num_put(rec->zip_etag, j->zip_ms);
 }
 
-static enum seen find_group(struct handler *h, int job, const struct record *rec, bool *foreign, bool *leaving)
+static enum seen find_group(struct handler *h, int job, struct record *rec, bool *foreign, bool *leaving)
 {
     enum seen there = arm_look_group(h, job, rec->state.attempt, foreign, leaving);
 
-    return there == YES && *foreign && rec->group_made != rec->state.attempt ? NO : there;
+    if (there == YES && !*foreign)
+        rec->group_made = rec->state.attempt;
+    return there == YES && rec->group_made != rec->state.attempt ? NO : there;
 }
 
 static void look_deployment(struct handler *h, int job, const struct record *rec, struct job_seen *seen)
@@ -250,7 +252,7 @@ static bool deployment_is_over(struct handler *h, int job, const struct record *
     return h->sim->now_ms / SECOND >= rec->state.machine_since_s + 60;
 }
 
-static void delete_group(struct handler *h, int job, const struct record *rec, struct job_seen *seen)
+static void delete_group(struct handler *h, int job, struct record *rec, struct job_seen *seen)
 {
     bool foreign, leaving, locked = false;
 
