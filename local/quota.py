@@ -1,4 +1,4 @@
-"""What the stand-in of ARM has to offer: VM sizes, and vCPUs within limits."""
+"""What the stand-in of ARM has to offer: regions, VM sizes, and vCPUs within limits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+LOCATIONS = ("japaneast", "japanwest", "eastus", "eastus2", "westeurope", "koreacentral")
 SKUS_VERSION = "2021-07-01"
 REGIONAL = "cores"
 SPOT = "lowPriorityCores"

@@ -19,7 +19,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from local.arm import MachineSpec
+from local.arm_types import MachineSpec
 from local.clock import Clock
 from local.faults import Faults
 from local.paths import UV_CACHE
