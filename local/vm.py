@@ -1,4 +1,4 @@
-"""Runs a VM as a process tree: what cloud-init and systemd do with its customData, and IMDS."""
+"""Runs a VM as a process tree: what cloud-init and systemd do with its customData."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import base64
 import configparser
 import gzip
 import json
-import os
-import re
 import shlex
 import signal
 import subprocess
@@ -15,27 +13,17 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 from local.arm_types import MachineSpec
 from local.clock import Clock
 from local.faults import Faults
+from local.imds import Imds
 from local.paths import UV_CACHE
 from local.recorder import Exchange, Recorder
-from local.service import Request, Response, Service
-
-STEP_S = 0.02
-STOP_CAP_S = 3.0
-"""A unit gets at most this many real seconds to stop, whatever TimeoutStopSec allows."""
-POST_CAP_S = 60.0
-"""ExecStopPost gets at most this many real seconds."""
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-NETWORK_VARIABLES = re.compile(
-    r"(?i)(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|UV_[A-Z_]*(INDEX|CERT|TLS)\w*"
-)
-"""What the operator of this machine needs to reach a package index goes into the VM too."""
+from local.vm_sandbox import STEP_S, Sandbox
+from local.vm_unit import Unit
 
 SYSTEMCTL = """#!/bin/bash
 # Plays systemctl: leaves each request where the runner of this VM finds it.
@@ -50,59 +38,6 @@ exec mv "$fresh" "$box/$EPOCHREALTIME.$$.request"
 
 Work = Callable[["VirtualMachine"], None] | Path
 """What may take the place of a unit's ExecStart: a function, or a program given the home folder."""
-
-
-class Imds(Service):
-    """The instance metadata service of one VM."""
-
-    name = "imds"
-
-    def __init__(self, clock: Clock, recorder: Recorder, faults: Faults, spec: MachineSpec) -> None:
-        """Serve the metadata of `spec`."""
-        super().__init__(clock, recorder, faults)
-        self._compute = {
-            "vmId": spec.vm_id,
-            "name": spec.name,
-            "resourceGroupName": spec.group,
-            "location": spec.location,
-            "vmSize": spec.size,
-        }
-        self._name = spec.name
-        self._events: list[dict[str, Any]] = []
-
-    def preempt(self, at: float) -> None:
-        """Announce from now on that the VM is taken away at a time of the moved clock."""
-        self._events = [
-            {
-                "EventId": str(uuid.uuid4()),
-                "EventType": "Preempt",
-                "ResourceType": "VirtualMachine",
-                "Resources": [self._name],
-                "EventStatus": "Scheduled",
-                "NotBefore": formatdate(at, usegmt=True),
-                "Description": "",
-                "EventSource": "Platform",
-                "DurationInSeconds": -1,
-            }
-        ]
-
-    def handle(self, request: Request) -> Response:
-        """Answer as IMDS does: only to requests with `Metadata: true` and a known version."""
-        if request.headers.get("Metadata", "").lower() != "true":
-            return Response.json(400, {"error": "Bad request. Required metadata header missing"})
-        if request.query.get("api-version") not in ("2020-07-01", "2021-02-01"):
-            return Response.json(400, {"error": "Bad request. api-version was not specified"})
-        pieces = request.segments()
-        if pieces == ["metadata", "scheduledevents"]:
-            events = self._events
-            return Response.json(200, {"DocumentIncarnation": 1 + len(events), "Events": events})
-        if pieces == ["metadata", "instance", "compute"]:
-            return Response.json(200, self._compute)
-        if pieces[:3] == ["metadata", "instance", "compute"] and pieces[-1] in self._compute:
-            if request.query.get("format") != "text":
-                return Response.json(400, {"error": "Bad request. Leaves need format=text"})
-            return Response(200, {"Content-Type": "text/plain"}, self._compute[pieces[-1]].encode())
-        return Response.json(404, {"error": "Not found"})
 
 
 class VmRunner:
@@ -127,29 +62,8 @@ class VmRunner:
         return machine
 
 
-class Unit:
-    """A systemd service: what its file says, and its main process."""
-
-    def __init__(self, name: str, file: Path) -> None:
-        """Read a unit file. Raises configparser.Error when it is none."""
-        parser = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
-        parser.optionxform = str  # type: ignore[assignment,method-assign]
-        parser.read_string(file.read_text(encoding="utf-8"))
-        service = parser["Service"]
-        self.name = name
-        self.start = service["ExecStart"]
-        self.stop_post = service.get("ExecStopPost")
-        self.limit_s = _seconds(service.get("RuntimeMaxSec", "infinity"))
-        self.stop_s = min(_seconds(service.get("TimeoutStopSec", "90")), STOP_CAP_S)
-        self.environment = dict(
-            item.partition("=")[::2] for item in shlex.split(service.get("Environment", ""))
-        )
-        self.process: subprocess.Popen[bytes] | None = None
-        self.since = 0.0
-
-
-class VirtualMachine:
-    """One VM: a sandbox folder that plays `/`, its processes, and a thread that plays systemd."""
+class VirtualMachine(Sandbox):
+    """One VM: a sandbox, and a thread that plays systemd in it."""
 
     def __init__(
         self,
@@ -161,20 +75,15 @@ class VirtualMachine:
         work: Work | None,
     ) -> None:
         """Prepare the sandbox; `start` switches the VM on."""
+        super().__init__(f"vm {spec.group}", root, imds.url, clock, recorder)
         self.spec = spec
-        self.root = root
         self.home = root / "opt" / "retrain"
-        self.lines: list[str] = []
         self.results: list[str] = []
         self._imds = imds
-        self._clock = clock
-        self._recorder = recorder
         self._work = work
-        self._marker = f"SANDBOX={uuid.uuid4()}"
         self._box = root / "run" / "systemctl"
         self._enabled: list[str] = []
         self._units: dict[str, Unit] = {}
-        self._dead = threading.Event()
         self._off = threading.Event()
         self._thread = threading.Thread(target=self._life, name=f"vm {spec.group}", daemon=True)
 
@@ -223,35 +132,6 @@ class VirtualMachine:
         """Ask for a reboot, as somebody on the machine would."""
         self._ask("reboot")
 
-    def processes(self, command: str = "") -> dict[int, str]:
-        """Return the VM's processes, id and command line, that match a regular expression."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                if self._marker.encode() not in (entry / "environ").read_bytes().split(b"\0"):
-                    continue
-                line = (
-                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-                )
-            except OSError:
-                continue
-            if re.search(command, line):
-                found[int(entry.name)] = line
-        return found
-
-    def signal(self, command: str, number: signal.Signals) -> int:
-        """Send a signal to all matching processes and return how many got it."""
-        count = 0
-        for process in self.processes(command):
-            try:
-                os.kill(process, number)
-            except ProcessLookupError:
-                continue
-            count += 1
-        return count
-
     # The life of the machine, in its own thread.
 
     def _life(self) -> None:
@@ -266,10 +146,6 @@ class VirtualMachine:
             self._say(f"cloud-init or systemd: {type(error).__name__}: {error}")
         finally:
             self._imds.stop()
-
-    def _say(self, line: str) -> None:
-        self.lines.append(line)
-        self._recorder.add_line(f"vm {self.spec.group}", line)
 
     def _cloud_init(self) -> None:
         data = self.spec.custom_data
@@ -307,61 +183,6 @@ class VirtualMachine:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
         target.chmod(int(entry.get("permissions", "0644"), 8))
-
-    def _environment(self, extra: dict[str, str] | None = None) -> dict[str, str]:
-        name, _, value = self._marker.partition("=")
-        passed = {k: v for k, v in os.environ.items() if NETWORK_VARIABLES.fullmatch(k)}
-        return {
-            **passed,
-            "PATH": f"{self.root / 'shim'}:{SYSTEM_PATH}",
-            "LANG": "C.UTF-8",
-            "RETRAIN_IMDS": self._imds.url,
-            "UV_CACHE_DIR": str(UV_CACHE),
-            name: value,
-            **self._clock.environment(),
-            **(extra or {}),
-        }
-
-    def _inside(self, words: list[str]) -> list[str]:
-        """Return a command line with the paths that exist in the sandbox pointing there."""
-        return [
-            f"{self.root}{word}"
-            if word.startswith("/") and Path(f"{self.root}{word}").exists()
-            else word
-            for word in words
-        ]
-
-    def _spawn(self, words: list[str], extra: dict[str, str]) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=self.root,
-            env=self._environment(extra),
-            start_new_session=True,
-        )
-        threading.Thread(target=self._read, args=(process,), daemon=True).start()
-        return process
-
-    def _read(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            self._say(line.decode("utf-8", "replace").rstrip())
-        process.stdout.close()
-
-    def _run(self, words: list[str], extra: dict[str, str] | None = None) -> None:
-        """Run a command to its end, at most POST_CAP_S real seconds."""
-        process = self._spawn(words, extra or {})
-        end = time.monotonic() + POST_CAP_S
-        while process.poll() is None and not self._dead.is_set():
-            if time.monotonic() > end:
-                self._say(f"{words[0]} took longer than {POST_CAP_S:g} s and was killed")
-                process.kill()
-            time.sleep(STEP_S)
-        if self._dead.is_set():
-            process.kill()
-        process.wait()
 
     # systemd
 
@@ -462,19 +283,3 @@ class VirtualMachine:
             ended = {"SERVICE_RESULT": result, "EXIT_CODE": how, "EXIT_STATUS": status}
             self._run(words, unit.environment | ended)
             self._kill_all()
-
-    def _kill_all(self) -> None:
-        """SIGKILL everything that belongs to this VM until nothing is left."""
-        while self.signal("", signal.SIGKILL):
-            time.sleep(STEP_S / 2)
-
-
-def _seconds(text: str) -> float:
-    """Return systemd's time span `text` (plain seconds, "5min", "1h 30s", "infinity")."""
-    if text.strip() in ("", "infinity"):
-        return float("inf")
-    units = {"": 1, "s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
-    total = 0.0
-    for number, unit in re.findall(r"([\d.]+)\s*([a-z]*)", text):
-        total += float(number) * units[unit]
-    return total

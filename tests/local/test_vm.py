@@ -186,7 +186,7 @@ def test_broken_custom_data_runs_nothing(cloud):
 
 
 def test_imds_refuses_without_header(cloud):
-    from local.vm import Imds
+    from local.imds import Imds
 
     spec = MachineSpec("1" * 8, "train-vm", "imds", "japaneast", "x", {}, b"")
     imds = Imds(cloud.clock, cloud.recorder, cloud.faults, spec)
