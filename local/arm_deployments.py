@@ -15,6 +15,7 @@ from local.arm_errors import Failed, being_deleted, json_body, only
 from local.arm_subscription import Subscription
 from local.arm_types import ACTIVE, Deployment, Group, MachineSpec, Vm
 from local.service import Request, Response
+from local.template_expressions import Invalid
 
 DEPLOYMENT_NAME = re.compile(r"[-\w.()]{1,64}", re.ASCII)
 
@@ -86,7 +87,7 @@ def _put(arm: Subscription, request: Request, group: Group, name: str) -> Respon
     body = json_body(request)
     try:
         resources, public = template.check(body, arm.identify(group), group.location)
-    except template.Invalid as error:
+    except Invalid as error:
         raise _preflight(name, error) from None
     deployment = Deployment(
         name,
@@ -112,7 +113,7 @@ def _put(arm: Subscription, request: Request, group: Group, name: str) -> Respon
     return Response.json(200 if before else 201, shown, headers)
 
 
-def _preflight(name: str, error: template.Invalid) -> Failed:
+def _preflight(name: str, error: Invalid) -> Failed:
     if error.code in ("InvalidTemplate", "InvalidRequestContent", "InvalidDeployment"):
         text = f"Deployment template validation failed: '{error}'"
         return Failed(400, error.code, text)
