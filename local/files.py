@@ -1,4 +1,4 @@
-"""Azure Files over REST: shares, directories, files and ranges, kept in memory."""
+"""Azure Files over REST: shares, directories, files and ranges."""
 
 from __future__ import annotations
 
@@ -7,50 +7,19 @@ import hashlib
 import re
 import threading
 import time
-from dataclasses import dataclass, field
 from email.utils import formatdate
 from xml.sax.saxutils import escape
 
 from local.clock import Clock
 from local.faults import Faults
 from local.files_auth import Refused, check_sas, check_shared_key
+from local.files_store import Node, Store, exists, find, find_file, refused, siblings_of
 from local.recorder import Recorder
 from local.service import Request, Response, Service
 
 MAX_RANGE = 4 << 20
 RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 STANDARD_TIME = "2026-01-01T00:00:00.0000000Z"
-
-TEXTS = {
-    "ShareNotFound": (404, "The specified share does not exist."),
-    "ResourceNotFound": (404, "The specified resource does not exist."),
-    "ParentNotFound": (404, "The specified parent path does not exist."),
-    "ShareAlreadyExists": (409, "The specified share already exists."),
-    "ResourceAlreadyExists": (409, "The specified resource already exists."),
-    "ResourceTypeMismatch": (409, "The specified resource type does not match the existing type."),
-    "DirectoryNotEmpty": (409, "The specified directory is not empty."),
-    "InvalidRange": (416, "The range specified is invalid for the current size of the resource."),
-    "MissingRequiredHeader": (400, "A required HTTP header was not specified."),
-    "InvalidHeaderValue": (400, "The value of one of the HTTP headers is invalid."),
-    "InvalidInput": (400, "One of the request inputs is not valid."),
-    "InvalidResourceName": (400, "The specified resource name contains invalid characters."),
-    "RequestBodyTooLarge": (413, "The request body is too large."),
-    "UnsupportedHttpVerb": (405, "The resource does not support the specified HTTP verb."),
-}
-
-
-@dataclass
-class Node:
-    """A share, a directory (`children` set) or a file (`data` set)."""
-
-    name: str
-    etag: str
-    changed: float
-    children: dict[str, Node] | None = None
-    data: bytearray | None = None
-    content_type: str = "application/octet-stream"
-    content_md5: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
 class Files(Service):
@@ -65,8 +34,7 @@ class Files(Service):
         super().__init__(clock, recorder, faults)
         self.keys = keys
         self._lock = threading.RLock()
-        self._accounts: dict[str, dict[str, Node]] = {name: {} for name in keys}
-        self._writes = 0
+        self._store = Store(clock, keys)
 
     def handle(self, request: Request) -> Response:
         """Check the caller, then answer; errors come in Azure's XML."""
@@ -78,7 +46,7 @@ class Files(Service):
         try:
             self._authorize(request, account, resource, query)
             with self._lock:
-                return self._route(request, self._accounts[account], resource, query)
+                return self._route(request, self._store.shares[account], resource, query)
         except Refused as error:
             return _error(error)
 
@@ -87,7 +55,7 @@ class Files(Service):
     ) -> None:
         now = self.clock.now()
         if "sig" in query:
-            needed = _permission(request, query, self._exists(account, resource))
+            needed = _permission(request, query, exists(self._store.shares[account], resource))
             check_sas(self.keys, account, resource, query, needed, now)
             return
         headers = dict(request.headers.items())
@@ -97,13 +65,6 @@ class Files(Service):
         clocks = (now, time.time())
         check_shared_key(self.keys, account, request.method, request.target, headers, clocks)
 
-    def _exists(self, account: str, resource: list[str]) -> bool:
-        try:
-            self._find(self._accounts[account], resource)
-        except Refused:
-            return False
-        return True
-
     def _route(
         self, request: Request, shares: dict[str, Node], resource: list[str], query: dict[str, str]
     ) -> Response:
@@ -112,7 +73,7 @@ class Files(Service):
         if not resource:
             if method == "GET" and comp == "list":
                 return self._list_shares(shares, query)
-            raise _refused("InvalidInput")
+            raise refused("InvalidInput")
         if kind == "share":
             return self._share(method, shares, resource, comp)
         if kind == "directory":
@@ -120,25 +81,25 @@ class Files(Service):
                 return self._list(shares, resource, query)
             return self._directory(request, shares, resource)
         if comp == "range" and method == "PUT":
-            return self._put_range(request, self._file(shares, resource))
+            return self._put_range(request, find_file(shares, resource))
         if comp == "metadata" and method == "PUT":
-            node = self._file(shares, resource)
+            node = find_file(shares, resource)
             node.metadata = _metadata(request)
             return self._written(node, 200)
         if comp == "properties" and method == "PUT":
-            return self._set_properties(request, self._file(shares, resource))
+            return self._set_properties(request, find_file(shares, resource))
         if comp:
-            raise _refused("InvalidInput")
+            raise refused("InvalidInput")
         if method == "PUT":
             return self._create_file(request, shares, resource)
         if method in ("GET", "HEAD"):
-            return self._read(request, self._file(shares, resource))
+            return self._read(request, find_file(shares, resource))
         if method == "DELETE":
-            node = self._file(shares, resource)
-            siblings = self._find(shares, resource[:-1]).children or {}
+            node = find_file(shares, resource)
+            siblings = find(shares, resource[:-1]).children or {}
             del siblings[node.name.lower()]
             return Response(202, _common())
-        raise _refused("UnsupportedHttpVerb")
+        raise refused("UnsupportedHttpVerb")
 
     def _share(
         self, method: str, shares: dict[str, Node], resource: list[str], comp: str
@@ -146,56 +107,56 @@ class Files(Service):
         name = resource[0]
         if method == "PUT" and not comp:
             if not re.fullmatch(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]", name):
-                raise _refused("InvalidResourceName")
+                raise refused("InvalidResourceName")
             if name in shares:
-                raise _refused("ShareAlreadyExists")
-            shares[name] = self._node(name, children={})
+                raise refused("ShareAlreadyExists")
+            shares[name] = self._store.make(name, children={})
             return self._written(shares[name], 201)
-        share = self._find(shares, [name])
+        share = find(shares, [name])
         if method in ("GET", "HEAD"):
             return Response(200, _common() | self._state(share) | {"x-ms-share-quota": "5120"})
         if method == "DELETE":
             del shares[name]
             return Response(202, _common())
-        raise _refused("UnsupportedHttpVerb")
+        raise refused("UnsupportedHttpVerb")
 
     def _directory(
         self, request: Request, shares: dict[str, Node], resource: list[str]
     ) -> Response:
         if request.method == "PUT":
-            siblings = self._siblings(shares, resource)
+            siblings = siblings_of(shares, resource)
             if resource[-1].lower() in siblings:
-                raise _refused("ResourceAlreadyExists")
-            node = siblings[resource[-1].lower()] = self._node(resource[-1], children={})
+                raise refused("ResourceAlreadyExists")
+            node = siblings[resource[-1].lower()] = self._store.make(resource[-1], children={})
             node.metadata = _metadata(request)
             return self._written(node, 201)
-        node = self._find(shares, resource)
+        node = find(shares, resource)
         if node.children is None:
-            raise _refused("ResourceTypeMismatch")
+            raise refused("ResourceTypeMismatch")
         if request.method in ("GET", "HEAD"):
             return Response(200, _common() | self._state(node) | _smb("Directory"))
         if request.method == "DELETE":
             if node.children:
-                raise _refused("DirectoryNotEmpty")
-            del self._siblings(shares, resource)[node.name.lower()]
+                raise refused("DirectoryNotEmpty")
+            del siblings_of(shares, resource)[node.name.lower()]
             return Response(202, _common())
-        raise _refused("UnsupportedHttpVerb")
+        raise refused("UnsupportedHttpVerb")
 
     def _create_file(
         self, request: Request, shares: dict[str, Node], resource: list[str]
     ) -> Response:
         if request.headers.get("x-ms-type") != "file":
-            raise _refused("MissingRequiredHeader")
+            raise refused("MissingRequiredHeader")
         length = request.headers.get("x-ms-content-length", "")
         if not length.isdigit():
-            raise _refused("MissingRequiredHeader")
+            raise refused("MissingRequiredHeader")
         if request.body:
-            raise _refused("InvalidHeaderValue")
-        siblings = self._siblings(shares, resource)
+            raise refused("InvalidHeaderValue")
+        siblings = siblings_of(shares, resource)
         before = siblings.get(resource[-1].lower())
         if before is not None and before.data is None:
-            raise _refused("ResourceTypeMismatch")
-        node = siblings[resource[-1].lower()] = self._node(
+            raise refused("ResourceTypeMismatch")
+        node = siblings[resource[-1].lower()] = self._store.make(
             resource[-1], data=bytearray(int(length))
         )
         node.metadata = _metadata(request)
@@ -207,18 +168,18 @@ class Files(Service):
         assert node.data is not None
         first, last = _range(request, len(node.data))
         if last >= len(node.data):
-            raise _refused("InvalidRange")
+            raise refused("InvalidRange")
         write = request.headers.get("x-ms-write")
         if write == "clear":
             node.data[first : last + 1] = bytes(last - first + 1)
         elif write == "update":
             if len(request.body) > MAX_RANGE:
-                raise _refused("RequestBodyTooLarge")
+                raise refused("RequestBodyTooLarge")
             if len(request.body) != last - first + 1:
-                raise _refused("InvalidHeaderValue")
+                raise refused("InvalidHeaderValue")
             node.data[first : last + 1] = request.body
         else:
-            raise _refused("MissingRequiredHeader")
+            raise refused("MissingRequiredHeader")
         md5 = base64.b64encode(hashlib.md5(request.body).digest()).decode()
         return self._written(node, 201, {"Content-MD5": md5})
 
@@ -246,7 +207,7 @@ class Files(Service):
             return Response(200, headers, bytes(node.data))
         first, last = _range(request, size)
         if first >= size:
-            raise _refused("InvalidRange")
+            raise refused("InvalidRange")
         last = min(last, size - 1)
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
         if node.content_md5:
@@ -256,9 +217,9 @@ class Files(Service):
     def _list(
         self, shares: dict[str, Node], resource: list[str], query: dict[str, str]
     ) -> Response:
-        directory = self._find(shares, resource)
+        directory = find(shares, resource)
         if directory.children is None:
-            raise _refused("ResourceTypeMismatch")
+            raise refused("ResourceTypeMismatch")
         prefix = query.get("prefix", "").lower()
         marker = query.get("marker", "")
         limit = int(query.get("maxresults") or 5000)
@@ -294,48 +255,8 @@ class Files(Service):
             "<NextMarker /></EnumerationResults>"
         )
 
-    def _find(self, shares: dict[str, Node], resource: list[str]) -> Node:
-        node = shares.get(resource[0]) if resource else None
-        if node is None:
-            raise _refused("ShareNotFound")
-        for depth, piece in enumerate(resource[1:], start=2):
-            following = (node.children or {}).get(piece.lower())
-            if following is None:
-                raise _refused("ResourceNotFound" if depth == len(resource) else "ParentNotFound")
-            node = following
-        return node
-
-    def _file(self, shares: dict[str, Node], resource: list[str]) -> Node:
-        node = self._find(shares, resource)
-        if node.data is None:
-            raise _refused("ResourceTypeMismatch" if len(resource) > 1 else "InvalidInput")
-        return node
-
-    def _siblings(self, shares: dict[str, Node], resource: list[str]) -> dict[str, Node]:
-        """Return the children of the parent directory of `resource`."""
-        if len(resource) < 2:
-            raise _refused("InvalidInput")
-        try:
-            parent = self._find(shares, resource[:-1])
-        except Refused as error:
-            if error.code == "ShareNotFound":
-                raise
-            raise _refused("ParentNotFound") from None
-        if parent.children is None:
-            raise _refused("ParentNotFound")
-        return parent.children
-
-    def _node(
-        self, name: str, children: dict[str, Node] | None = None, data: bytearray | None = None
-    ) -> Node:
-        return Node(name, self._etag(), self.clock.now(), children, data)
-
-    def _etag(self) -> str:
-        self._writes += 1
-        return f'"0x8DC{self._writes:012X}"'
-
     def _written(self, node: Node, status: int, extra: dict[str, str] | None = None) -> Response:
-        node.etag, node.changed = self._etag(), self.clock.now()
+        self._store.touch(node)
         headers = _common() | self._state(node) | _smb("Archive") | (extra or {})
         return Response(status, headers | {"x-ms-request-server-encrypted": "true"})
 
@@ -363,10 +284,10 @@ def _permission(request: Request, query: dict[str, str], exists: bool) -> str:
 def _range(request: Request, size: int) -> tuple[int, int]:
     found = RANGE.fullmatch(request.headers.get("x-ms-range") or request.headers.get("Range") or "")
     if not found:
-        raise _refused("InvalidHeaderValue")
+        raise refused("InvalidHeaderValue")
     first, last = int(found[1]), int(found[2]) if found[2] else size - 1
     if last < first and found[2]:
-        raise _refused("InvalidHeaderValue")
+        raise refused("InvalidHeaderValue")
     return first, last
 
 
@@ -394,11 +315,6 @@ def _smb(attributes: str) -> dict[str, str]:
         "x-ms-file-id": "1",
         "x-ms-file-parent-id": "0",
     }
-
-
-def _refused(code: str) -> Refused:
-    status, text = TEXTS[code]
-    return Refused(status, code, text)
 
 
 def _error(error: Refused) -> Response:
