@@ -200,11 +200,15 @@ class Work:
 def start(cloud: LocalCloud, cases: list[Case]) -> None:
     """Order the jobs, each in a line of its own, by the queue."""
     for case in cases:
-        message = {"v": 1, "action": "train", "dataset": ZIP, "job_id": case.job, "line": case.job}
-        if case.outcome[0] == "timed_out":
-            message["max_hours"] = 0.5
-        cloud.app.send(json.dumps(message))
+        cloud.app.send(message_of(case))
     wait_for(lambda: all(cloud.app.record(case.job) for case in cases), CROWD_S, "acceptance")
+
+
+def message_of(case: Case) -> str:
+    message = {"v": 1, "action": "train", "dataset": ZIP, "job_id": case.job, "line": case.job}
+    if case.outcome[0] == "timed_out":
+        message["max_hours"] = 0.5
+    return json.dumps(message)
 
 
 def rounds_until_settled(cloud: LocalCloud, cases: list[Case], seconds: float) -> None:
@@ -236,9 +240,13 @@ def crowd(dist: Path, zip_bytes: bytes) -> Iterator[LocalCloud]:
         start(cloud, long_running)
         rounds_until_settled(cloud, long_running, 61.0)
         cloud.arm.timing = Timing(accepted=0.02, running=0.05, delete=0.1)
-        # Who waits for a slot would have its group swept: those that are given one come first.
-        start(cloud, [case for case in others if case.call == "deploy-get"])
-        start(cloud, [case for case in others if case.call != "deploy-get"])
+        # One by one: of several at once some would wait for a slot. Its group would be swept then,
+        # or has been asked for already, and the refusal been spent on an answer nobody took.
+        alone = ("deploy-get", "group-get")
+        for case in others:
+            if case.call in alone:
+                deliver(app, message_of(case))
+        start(cloud, [case for case in others if case.call not in alone])
         rounds_until_settled(cloud, others, 200.0)
         groups = cloud.arm.groups()
         for case in CASES:

@@ -7,6 +7,8 @@ import re
 import signal
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from local.cloud import App, LocalCloud
@@ -54,8 +56,32 @@ def job_of(vm: VirtualMachine) -> dict[str, Any]:
 
 def epochs_of(vm: VirtualMachine) -> list[int]:
     """The epochs that a machine trained, by the trainer's own words."""
-    text = (vm.home / "state/train.log").read_text(encoding="utf-8")
+    log = vm.home / "state/train.log"
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
     return [int(number) for number in re.findall(r"^epoch (\d+):", text, re.M)]
+
+
+@contextmanager
+def frozen_at_work(cloud: LocalCloud, job: str) -> Iterator[None]:
+    """Meanwhile the job's first machine comes up, and its trainer is frozen after two epochs.
+
+    Of this a thread of its own takes care: between two turns of job-watch all epochs may pass.
+    """
+    over = threading.Event()
+
+    def freeze() -> None:
+        while not over.wait(0.005):
+            for vm in machines(cloud, job)[:1]:
+                if len(epochs_of(vm)) >= 2 and vm.signal(r"trainers\.tiny", signal.SIGSTOP):
+                    return
+
+    watcher = threading.Thread(target=freeze)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def test_c1_17_evicted_in_epoch_k_goes_on_with_the_epochs_left(cloud, zip_bytes, monkeypatch):
@@ -63,9 +89,9 @@ def test_c1_17_evicted_in_epoch_k_goes_on_with_the_epochs_left(cloud, zip_bytes,
     monkeypatch.setattr(cloud.arm.timing, "eviction", 8.0)
     cloud.vms.work = None
     job = order(cloud, zip_bytes, "evicted", epochs=EPOCHS)
-    turn_until(cloud, lambda: kept(cloud.app, job), REAL_S, what="a checkpoint on the share")
+    with frozen_at_work(cloud, job):
+        turn_until(cloud, lambda: kept(cloud.app, job), REAL_S, what="a checkpoint on the share")
     (first,) = machines(cloud, job)
-    assert first.signal(r"trainers\.tiny", signal.SIGSTOP) >= 1
     cloud.arm.simulate_eviction(group_of(cloud.app.record(job)))
     status = f"status/{job}/1.json"
     wait_for(
