@@ -32,6 +32,8 @@ MAY_SKIP = {
     ("test_package", "test_c1_21_it_runs_in_a_bare_debian_as_an_ordinary_user"),
 }
 """File and name of the tests that may be skipped; each says why when it is."""
+END = 3000
+"""Characters of a runner's output that are shown again at the end when it failed."""
 LAST_TESTS = ROOT / "build" / "release" / "Testing" / "Temporary" / "LastTest.log"
 CTEST = re.compile(r"(\d+) tests? failed out of (\d+)")
 
@@ -41,11 +43,14 @@ class Count:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    end: str = ""
+    """How the output ended, for the summary of what failed."""
 
     def add(self, other: Count) -> None:
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.end += other.end
 
 
 def words(count: Count) -> str:
@@ -66,20 +71,20 @@ def run(command: list[str]) -> tuple[int, str]:
 
 
 def simple(command: list[str]) -> Count:
-    code, _ = run(command)
-    return Count(passed=1) if code == 0 else Count(failed=1)
+    code, output = run(command)
+    return Count(passed=1) if code == 0 else Count(failed=1, end=output[-END:])
 
 
 def ctest() -> Count:
     code, output = run(["ctest", "--preset", "release", "--output-on-failure"])
     found = CTEST.search(output)
     if not found:
-        return Count(failed=1)
+        return Count(failed=1, end=output[-END:])
     for line in LAST_TESTS.read_text(encoding="utf-8", errors="replace").splitlines():
         if "schedules, seeds" in line:  # ctest shows it only when it fails
             print(line, flush=True)
     failed, total = int(found[1]), int(found[2])
-    return Count(total - failed, max(failed, int(code != 0)))
+    return Count(total - failed, max(failed, int(code != 0)), end=output[-END:])
 
 
 def skip(case: ElementTree.Element, reason: str) -> Count:
@@ -105,10 +110,10 @@ def pytest_share(files: list[str]) -> Count:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", *files, f"--junitxml={report}"]
-        code, _ = run(command)
+        code, output = run(command)
         if not report.exists():
-            return Count(failed=1)
-        count = Count()
+            return Count(failed=1, end=output[-END:])
+        count = Count(end=output[-END:])
         for case in ElementTree.parse(report).iter("testcase"):
             kinds = {child.tag: child for child in case}
             if {"failure", "error"} & set(kinds):
@@ -136,6 +141,7 @@ def main(names: list[str]) -> int:
         print(f"unknown: {' '.join(unknown)}; known: {' '.join(runners)}", file=sys.stderr)
         return 2
     total = Count()
+    failures = {}
     for name in names or runners:
         print(f"== {name}", flush=True)
         began = time.monotonic()
@@ -143,6 +149,10 @@ def main(names: list[str]) -> int:
         total.add(count)
         seconds = time.monotonic() - began
         print(f"== {name}: {words(count)}, {seconds:.0f} s\n")
+        if count.failed:
+            failures[name] = count
+    for name, count in failures.items():
+        print(f"== {name} failed ({words(count)}); its output ended so:\n{count.end}")
     print(words(total))
     return 1 if total.failed else 0
 
