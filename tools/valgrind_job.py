@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from local.cloud import LocalCloud  # noqa: E402
 from local.host import Options  # noqa: E402
-from tests.e2e.helpers import run_until_closed  # noqa: E402
+from tests.e2e.helpers import records, run_until_closed, wait_for  # noqa: E402
 from tests.e2e.quick import QuickVm  # noqa: E402
 
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
@@ -54,6 +54,7 @@ def main() -> int:
             app.put_zip("a.zip", EMPTY_ZIP)
             app.send("a.zip:j1")
             app.send("a.tar.gz:j2:D8s")
+            wait_for(lambda: len(records(app)) == 2, what="both messages to be taken")
             run_until_closed(cloud, "j1")
             outcome = app.record("j1")["state"]["outcome"]
             app.host.signal(15)

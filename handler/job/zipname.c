@@ -35,18 +35,18 @@ static void percent_decode(char *text)
 /* Drops what a name must not hold, keeps what it may, and ends it with .zip. */
 static void repair(const char *from, char meant[ZIP_MAX])
 {
-    char name[ZIP_MAX] = "", stem[ZIP_MAX] = "";
+    char kept[ZIP_MAX] = "", stem[ZIP_MAX] = "";
     const char *from_all = from;
     size_t len = 0;
     uint32_t c = 0;
-    for (size_t n = 0; (n = text_next(from, &c)) > 0 && len + n < sizeof name; from += n) {
-        bool bad = text_is_control(c) || (n == 1 && (strchr(ZIP_FORBIDDEN, *from) || (*from == '.' && len > 0 && name[len - 1] == '.')));
+    for (size_t n = 0; (n = text_next(from, &c)) > 0 && len + n < sizeof kept; from += n) {
+        bool bad = text_is_control(c) || (n == 1 && (strchr(ZIP_FORBIDDEN, *from) || (*from == '.' && len > 0 && kept[len - 1] == '.')));
         if (!bad)
-            memcpy(name + len, from, n);
+            memcpy(kept + len, from, n);
         len += bad ? 0 : n;
     }
-    name[len] = '\0';
-    memmove(name, text_trim(name), strlen(text_trim(name)) + 1);
+    kept[len] = '\0';
+    char *name = text_trim(kept);
     static const char *const ending[] = {".zip", ".tar.gz", ".tar.bz2", ".tgz", ".tar", ".7z", ".rar", ".gz"};
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
         if (str_ends_nocase(name, ending[i])) {
