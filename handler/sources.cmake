@@ -33,6 +33,8 @@ set(HANDLER_SOURCES
   handler/job/classes.c
   handler/job/console.c
   handler/job/decode.c
+  handler/job/gate.c
+  handler/job/gate_facts.c
   handler/job/inquest.c
   handler/job/lost.c
   handler/job/message.c

@@ -58,7 +58,7 @@ void manifest_done(struct manifest *m)
 /* The names a machine may publish; model.bin and model.xml must be among them. */
 static bool known_file(const char *name)
 {
-    static const char *const known[] = {"model.bin", "model.xml", "labels.json", "split.json", "metrics.json", "sample.png"};
+    static const char *const known[] = {"model.bin", "model.xml", "labels.json", "split.json", "metrics.json", "sample.png", "predict.py"};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (str_is(name, known[i]))
@@ -139,6 +139,8 @@ enum err_code manifest_read(const char *text, size_t len, const char *job_id, in
         code = read_files(json_get(doc, "files"), out, err);
     if (code == OK)
         code = read_classes(json_get(doc, "classes"), out, err);
+    if (code == OK)
+        code = gate_read(doc, &out->gate, err);
     if (code != OK)
         return err_context(err, "manifest.json");
     const struct json *metrics = json_get(doc, "metrics"), *lineage = json_get(doc, "lineage");

@@ -2,7 +2,7 @@
  * be broken or forged). Pure. */
 #ifndef REPORT_H
 #define REPORT_H
-#include "base/json.h"
+#include "job/gate.h"
 #include "job/step.h"
 
 #define REPORT_LOG_MAX 4096
@@ -31,13 +31,14 @@ struct manifest {
     int64_t images;    /* validation images that were measured */
     char classes[512]; /* as typed, comma-joined, cut */
     int64_t images_train, epochs_done;
-    char (*class_name)[257]; /* classes_count, malloc'd */
+    char (*class_name)[GATE_CLASS_MAX]; /* classes_count, malloc'd */
     int32_t classes_count;
+    struct gate_facts gate;
 };
 void manifest_done(struct manifest *m);
 #define AUTO_MANIFEST __attribute__((cleanup(manifest_done))) struct manifest
 /* Complete: version 1, of this job, attempt, line and task, with model.bin and model.xml, only plain known file names, sizes and sha256
- * well-formed. */
+ * well-formed, and a gate block, if there is one, that holds what it must. */
 enum err_code manifest_read(const char *text, size_t len, const char *job_id, int32_t attempt, const char *line, const char *task,
                             struct manifest *out, struct err *err) MUST_CHECK;
 
