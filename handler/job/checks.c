@@ -235,6 +235,13 @@ void check_force(struct reading *r, enum rule_id id, const char *text)
     r->m->request.force = str_is(text, "true");
 }
 
+void check_publish(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    if (!publish_parse(text, &r->m->request.publish))
+        rules_fault(r, id, "E27", "`%s` is not known; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+}
+
 void check_words(struct reading *r, enum rule_id id, const char *text)
 {
     struct request *q = &r->m->request;

@@ -30,6 +30,7 @@ void check_line(struct reading *r, enum rule_id id, const char *text);
 void check_split_train(struct reading *r, enum rule_id id, const char *text);
 void check_split_seed(struct reading *r, enum rule_id id, const char *text);
 void check_split_group(struct reading *r, enum rule_id id, const char *text);
+void check_publish(struct reading *r, enum rule_id id, const char *text);
 void check_words(struct reading *r, enum rule_id id, const char *text); /* requested_by, note */
 void check_default_classes(struct reading *r);                          /* CLASSES into the request */
 #endif

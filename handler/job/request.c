@@ -103,6 +103,8 @@ void request_write(struct str *to, const char *name, const struct request *r)
     json_put_int(to, "seed", r->split_seed);
     json_put_text(to, "group", r->split_video ? "video" : "none");
     json_close(to, '}');
+    if (r->publish != PUBLISH_UNGATED)
+        json_put_text(to, "publish", publish_name(r->publish));
     json_put_text(to, "requested_by", r->requested_by);
     json_put_text(to, "note", r->note);
     json_close(to, '}');
@@ -216,6 +218,9 @@ enum err_code request_read(const struct json *object, struct request *r, struct 
     if (json_get(object, "max_micro_usd") != NULL)
         r->max_micro_usd = read_int(&in, "max_micro_usd", INT64_MAX);
     read_split(&in, r);
+    const struct json *publish = json_get(object, "publish");
+    if (publish != NULL && !publish_parse(json_text(publish), &r->publish) && !in.bad)
+        in.bad = "publish";
     read_text(&in, "requested_by", r->requested_by, sizeof r->requested_by);
     read_text(&in, "note", r->note, sizeof r->note);
     const struct json *given = json_get(object, "job_id_given");
@@ -238,6 +243,7 @@ void request_digest(const struct request *r, char hex[65])
     bare.job_id[0] = bare.job_name[0] = bare.requested_by[0] = bare.note[0] = '\0';
     bare.job_id_given = bare.force = false;
     bare.max_micro_usd = 0;
+    bare.publish = PUBLISH_UNGATED;
     json_open(&text, NULL, '{');
     request_write(&text, "request", &bare);
     json_close(&text, '}');

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "job/gate.h"
 #include "job/step.h"
 
 #define JOB_ID_MAX 65 /* 64 + NUL */
@@ -62,6 +63,7 @@ struct request {
     double split_train;             /* 0.7 */
     int64_t split_seed;
     bool split_video; /* group: video (default) or none */
+    enum publish_policy publish;
     char requested_by[65], note[201];
 };
 void request_done(struct request *r);
@@ -69,10 +71,12 @@ void request_done(struct request *r);
 bool request_copy(struct request *to, const struct request *from); /* false without memory */
 
 /* As an object member of the record, and back. request_read refuses what does not follow the types (a record is only written by this
- * program). In a record of former times `vm_size` is the only size, there are no regions (record.h fills them in), no spot and no force. */
+ * program). In a record of former times `vm_size` is the only size, there are no regions (record.h fills them in), no spot, no force and
+ * no publish. */
 void request_write(struct str *to, const char *name, const struct request *r);
 enum err_code request_read(const struct json *object, struct request *r, struct err *err) MUST_CHECK;
-/* Same content: everything that changes what is trained and on what (not the job_id, not force, not who asks or the note). */
+/* Same content: everything that changes what is trained and on what (not the job_id, not force, not whether it is published, not who
+ * asks or the note). */
 void request_digest(const struct request *r, char hex[65]); /* sha256 over the same; equal for requests that are the same */
 bool request_same(const struct request *a, const struct request *b);
 #endif

@@ -55,6 +55,7 @@ static const struct rule table[RULES + 1] = {
     [RULE_SPLIT_SEED] = {"split.seed", NULL, 0, TYPE_NUMBER, true, TRAIN, "E20", SHELL, check_split_seed, "1",
                          "a whole number from 0 to 2147483647"},
     [RULE_SPLIT_GROUP] = {"split.group", NULL, 0, TYPE_TEXT, true, TRAIN, "E20", SHELL, check_split_group, "video", "video, none"},
+    [RULE_PUBLISH] = {"publish", NULL, 0, TYPE_TEXT, true, TRAIN, "E27", SHELL, check_publish, "if_better", "if_better, always, never"},
     [RULE_REQUESTED_BY] = {"requested_by", NULL, 0, TYPE_TEXT, false, TRAIN, "E24", NULL, check_words, "empty", "at most 64 bytes of text"},
     [RULE_NOTE] = {"note", NULL, 0, TYPE_TEXT, false, TRAIN, "E24", NULL, check_words, "empty", "at most 200 bytes of text"},
     [RULE_FORCE] = {"force", NULL, 0, TYPE_BOOL, true, TRAIN, "E14", SHELL, check_force, "false", "true or false"},
@@ -86,6 +87,7 @@ static const struct rules_code codes[] = {
     {"E24", "a text is too long"},
     {"E25", "a region's name is not one"},
     {"E26", "the word for spot is not known"},
+    {"E27", "the word for publish is not known"},
 };
 
 const struct rule *rules_field(size_t i)
@@ -185,6 +187,7 @@ void rules_defaults(struct reading *r)
     q->split_train = TRAIN_DEFAULT;
     q->split_seed = SEED_DEFAULT;
     q->split_video = true;
+    q->publish = PUBLISH_IF_BETTER;
     check_default_classes(r);
 }
 

@@ -45,13 +45,19 @@ static bool default_regions(const struct request *q, const struct message_defaul
     return places_same(&q->regions, &m.request.regions);
 }
 
+/* A job from before there was a gate is asked for once more as any other is now. */
+static bool says_publish(const struct request *q)
+{
+    return q->publish == PUBLISH_ALWAYS || q->publish == PUBLISH_NEVER;
+}
+
 /* Can the colon form say all of it? */
 static bool fits_colon(const struct request *q, const struct message_defaults *defaults, bool classes)
 {
     if (q->dataset_sha256[0] || !defaults || q->max_minutes != defaults->max_minutes || !str_is(q->line, LINE_DEFAULT) ||
         !default_split(q) || (q->vm_sizes.count > 1 && !default_sizes(q, defaults)) || !default_regions(q, defaults) ||
-        q->spot != defaults->spot || q->max_micro_usd > 0 || q->force || q->requested_by[0] || q->note[0] || q->zip[0] == '{' ||
-        strstr(q->zip, "："))
+        q->spot != defaults->spot || q->max_micro_usd > 0 || q->force || says_publish(q) || q->requested_by[0] || q->note[0] ||
+        q->zip[0] == '{' || strstr(q->zip, "："))
         return false;
     for (int32_t i = 0; classes && i < q->classes_count; i++)
         if (strchr(q->classes[i], ':') || strstr(q->classes[i], "：") || strstr(q->classes[i], "，"))
@@ -152,6 +158,8 @@ static void write_json(struct str *to, const struct request *q, const struct mes
         json_put_text(to, "group", q->split_video ? "video" : "none");
         json_close(to, '}');
     }
+    if (says_publish(q))
+        json_put_text(to, "publish", publish_name(q->publish));
     put_given(to, "requested_by", q->requested_by);
     put_given(to, "note", q->note);
     if (q->force)

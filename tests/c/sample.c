@@ -26,6 +26,7 @@ static void sample_request(struct request *r)
     r->split_train = 0.7;
     r->split_seed = 1;
     r->split_video = true;
+    r->publish = PUBLISH_IF_BETTER;
     SET(r->requested_by, "yamada");
     SET(r->note, "line 3 camera moved");
 }

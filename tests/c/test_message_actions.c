@@ -11,7 +11,7 @@ static void test_where(void **state)
     struct message m;
     read_text(
         "{\"v\":1,\"dataset\":\"a.zip\",\"vm_sizes\":[\"standard_d8s_V5\",\" Standard_D8s_v4\"],\"regions\":[\"japanwest\",\"japaneast\"],"
-        "\"spot\":\"only\",\"force\":true}",
+        "\"spot\":\"only\",\"force\":true,\"publish\":\"always\"}",
         &m);
     assert_int_equal(m.faults, 0);
     assert_int_equal(m.request.vm_sizes.count, 2);
@@ -28,6 +28,7 @@ static void test_where(void **state)
     assert_int_equal(again.faults, 0);
     assert_true(request_same(&m.request, &again.request));
     assert_true(again.request.force);
+    assert_int_equal(again.request.publish, PUBLISH_ALWAYS);
     message_done(&again);
     message_done(&m);
     read_text("a.zip", &m); /* what the settings say */
@@ -37,6 +38,7 @@ static void test_where(void **state)
     assert_string_equal(places_first(&m.request.regions), "japaneast");
     assert_int_equal(m.request.spot, SPOT_NEVER);
     assert_false(m.request.force);
+    assert_int_equal(m.request.publish, PUBLISH_IF_BETTER);
     message_done(&m);
     read_text("a.zip::Standard_D8s_v4", &m); /* the one that is named, and no other */
     assert_int_equal(m.request.vm_sizes.count, 1);

@@ -23,6 +23,7 @@ static void fill(struct request *r)
                           .split_train = 0.7,
                           .split_seed = 9007199254740991,
                           .split_video = true,
+                          .publish = PUBLISH_NEVER,
                           .requested_by = "山田",
                           .note = "\"quoted\" \\ $5"};
     r->classes = calloc(2, sizeof *r->classes);
@@ -68,7 +69,8 @@ static void test_round_trip(void **state)
         "\"vm_size\":\"Standard_D8s_v4\",\"vm_sizes\":[\"Standard_D8s_v4\",\"Standard_D8s_v5\"],\"regions\":[\"japaneast\"],"
         "\"spot\":\"prefer\",\"force\":true,\"classes\":[\"ok\",\"傷\"],\"epochs\":20,\"task\":\"detection\",\"model\":3,\"continue_from\":"
         "\"auto\","
-        "\"line\":\"screws\",\"max_minutes\":90,\"split\":{\"train\":0.7,\"seed\":9007199254740991,\"group\":\"video\"},\"requested_by\":"
+        "\"line\":\"screws\",\"max_minutes\":90,\"split\":{\"train\":0.7,\"seed\":9007199254740991,\"group\":\"video\"},\"publish\":"
+        "\"never\",\"requested_by\":"
         "\"山田\","
         "\"note\":\"\\\"quoted\\\" \\\\ $5\"}}");
 }
@@ -152,6 +154,9 @@ static void test_refuses(void **state)
         {"\"regions\":[", "\"regions\":\"x\",\"x\":["},
         {"\"prefer\"", "\"perhaps\""},
         {"\"force\":true", "\"force\":1"},
+        {"\"never\"", "\"sometimes\""},
+        {"\"never\"", "7"},
+        {"\"never\"", "\"\""},
         {"\"screws\"", "\"screws-screws-screws-screws-screws-screws\""},
     };
     AUTO_REQ a = {0};
@@ -178,7 +183,8 @@ static void test_same(void **state)
 {
     (void)state;
 #define MEMBER(name) offsetof(struct request, name)
-    static const size_t who[] = {MEMBER(job_id), MEMBER(job_name), MEMBER(job_id_given), MEMBER(requested_by), MEMBER(note), MEMBER(force)};
+    static const size_t who[] = {MEMBER(job_id), MEMBER(job_name), MEMBER(job_id_given), MEMBER(requested_by),
+                                 MEMBER(note),   MEMBER(force),    MEMBER(publish)};
     static const size_t what[] = {MEMBER(zip),         MEMBER(dataset_sha256), MEMBER(vm_sizes),      MEMBER(vm_sizes.count),
                                   MEMBER(regions),     MEMBER(spot),           MEMBER(classes_count), MEMBER(epochs),
                                   MEMBER(task),        MEMBER(model),          MEMBER(continue_from), MEMBER(line),
@@ -200,6 +206,27 @@ static void test_same(void **state)
     }
 }
 
+/* Of former times: published whatever it scored. What was trained so far keeps its digest, and is the same whether it is published or not.
+ */
+static void test_publish(void **state)
+{
+    (void)state;
+    AUTO_REQ a = {0};
+    AUTO_REQ b = {0};
+    AUTO_STR text = STR_MAX(65536);
+    char never[65], former[65];
+    fill(&a);
+    request_digest(&a, never);
+    a.publish = PUBLISH_UNGATED;
+    request_digest(&a, former);
+    assert_string_equal(never, former);
+    assert_string_equal(former, "c31044dbf4baa86fb4ff42cf4180c3a7aea6db20a4cbaacb97caefbfed04d596");
+    write_whole(&text, &a);
+    assert_lacks(str_c(&text), "publish");
+    assert_int_equal(read_text(str_c(&text), &b), OK);
+    assert_int_equal(b.publish, PUBLISH_UNGATED);
+}
+
 static void test_tasks(void **state)
 {
     (void)state;
@@ -216,6 +243,6 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_one_size),
                                        cmocka_unit_test(test_places),     cmocka_unit_test(test_rejected_is_saved_too),
                                        cmocka_unit_test(test_refuses),    cmocka_unit_test(test_same),
-                                       cmocka_unit_test(test_tasks)};
+                                       cmocka_unit_test(test_publish),    cmocka_unit_test(test_tasks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
