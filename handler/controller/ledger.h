@@ -58,10 +58,15 @@ void line_done(struct line *l);
 #define AUTO_LINE __attribute__((cleanup(line_done))) struct line
 /* A line that does not exist yet is OK with version 0, task "" and etag "". */
 enum err_code ledger_line(const struct storage *s, const char *name, struct line *out, struct err *err) MUST_CHECK;
-/* The version is above every one given out before, and above `above`. ERR_CONFLICT: another job publishes there; ERR_INPUT: the line
- * carries another task. */
-enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t above,
-                               int64_t *version, struct err *err) MUST_CHECK;
+struct line_taking {
+    const char *name, *task, *job_id;
+    int64_t above; /* the version is above this one, and above every one given out before */
+    /* Asked with the line as it is before it is taken, which is done only as it was then (by ETag): false leaves it alone. NULL: any. */
+    bool (*judge)(void *ctx, const struct line *now);
+    void *ctx;
+};
+/* ERR_INPUT: the line carries another task; ERR_REFUSED: judge said no; ERR_CONFLICT: another job publishes there. */
+enum err_code ledger_take_line(const struct storage *s, const struct line_taking *t, int64_t *version, struct err *err) MUST_CHECK;
 /* Gives it back if it is the job's; published says what it carries from now on (NULL: as before). */
 enum err_code ledger_free_line(const struct storage *s, const char *name, const char *job_id, const struct line *published,
                                struct err *err) MUST_CHECK;

@@ -86,33 +86,33 @@ static enum err_code put_line(const struct storage *s, const char *name, const s
                     l->etag, NULL, err);
 }
 
-static enum err_code take_line_once(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t above,
-                                    int64_t *version, bool *held, struct err *err)
+static enum err_code take_line_once(const struct storage *s, const struct line_taking *t, int64_t *version, bool *held, struct err *err)
 {
     AUTO_LINE now = {0};
-    enum err_code code = ledger_line(s, name, &now, err);
+    enum err_code code = ledger_line(s, t->name, &now, err);
 
     *held = false;
     if (code != OK)
         return code;
-    if (now.task[0] != '\0' && !str_is(now.task, task))
-        return err_set(err, ERR_INPUT, "line %s carries %s models, this one is for %s", name, now.task, task);
+    if (now.task[0] != '\0' && !str_is(now.task, t->task))
+        return err_set(err, ERR_INPUT, "line %s carries %s models, this one is for %s", t->name, now.task, t->task);
+    if (t->judge != NULL && !t->judge(t->ctx, &now))
+        return err_set(err, ERR_REFUSED, "line %s is left as it is", t->name);
     *version = now.taken;
-    if (str_is(now.job_id, job_id))
+    if (str_is(now.job_id, t->job_id))
         return OK;
     if (now.job_id[0] != '\0' && !ledger_is_over(s, now.job_id)) {
         *held = true;
-        return err_set(err, ERR_CONFLICT, "job %s publishes in line %s now", now.job_id, name);
+        return err_set(err, ERR_CONFLICT, "job %s publishes in line %s now", now.job_id, t->name);
     }
-    str_copy(now.task, sizeof now.task, task);
-    str_copy(now.job_id, sizeof now.job_id, job_id);
-    now.taken = (now.taken > above ? now.taken : above) + 1;
+    str_copy(now.task, sizeof now.task, t->task);
+    str_copy(now.job_id, sizeof now.job_id, t->job_id);
+    now.taken = (now.taken > t->above ? now.taken : t->above) + 1;
     *version = now.taken;
-    return put_line(s, name, &now, err);
+    return put_line(s, t->name, &now, err);
 }
 
-enum err_code ledger_take_line(const struct storage *s, const char *name, const char *task, const char *job_id, int64_t above,
-                               int64_t *version, struct err *err)
+enum err_code ledger_take_line(const struct storage *s, const struct line_taking *t, int64_t *version, struct err *err)
 {
     enum err_code code = ERR_CONFLICT;
     bool held = false;
@@ -120,7 +120,7 @@ enum err_code ledger_take_line(const struct storage *s, const char *name, const 
     for (int i = 0; i < TRIES && code == ERR_CONFLICT && !held; i++) {
         if (i > 0)
             clock_pause(s->http->clock, i);
-        code = take_line_once(s, name, task, job_id, above, version, &held, err);
+        code = take_line_once(s, t, version, &held, err);
     }
     return code;
 }

@@ -14,7 +14,7 @@
 static void broken(struct record *rec, struct job_seen *seen, const char *file, const char *what)
 {
     seen->model = MODEL_BROKEN;
-    snprintf(rec->trouble, sizeof rec->trouble, "%s %s; nothing was published", file, what);
+    snprintf(rec->trouble, sizeof rec->trouble, "%s %.400s; nothing was published", file, what);
     log_line(LOG_ERROR, "%s", rec->trouble);
 }
 
@@ -74,20 +74,92 @@ static enum err_code read_pointer(const struct errand *e, const struct record *r
     return OK;
 }
 
+/* As it was offered: what is verified, judged and copied is one and the same. ERR_CONFLICT: it is another one now. */
+static enum err_code offered_manifest(const struct errand *e, const struct record *rec, struct manifest *m, struct err *err)
+{
+    char name[BLOB_NAME_MAX];
+    struct blob_info info = {0};
+    AUTO_STR text = STR_MAX(MANIFEST_MAX);
+
+    controller_out(rec, "manifest.json", name);
+    enum err_code code = blob_get(&e->c->storage, CONTAINER_FILES, name, &text, &info, err);
+    if (code == ERR_ABSENT || (code == OK && !str_is(info.etag, rec->manifest_etag)))
+        return err_set(err, ERR_CONFLICT, "%s is not what it was", name);
+    if (code != OK)
+        return code;
+    return manifest_read(text.p, text.len, rec->job_id, rec->state.attempt, rec->request.line, task_name(rec->request.task), m, err);
+}
+
+static struct gate_names names_of(const char (*name)[GATE_CLASS_MAX], int32_t count)
+{
+    return (struct gate_names){name, count};
+}
+
+struct gate_visit {
+    const struct record *rec;
+    const struct manifest *m;
+    int64_t pointed; /* what the line's pointer says: ahead of the line's file while another job publishes, or when that was lost */
+    struct gate_verdict verdict;
+    bool asked;
+};
+
+static bool ask_gate(void *ctx, const struct line *now)
+{
+    struct gate_visit *v = ctx;
+    struct gate_question q = {
+        .policy = v->rec->request.publish,
+        .facts = &v->m->gate,
+        .metric = v->rec->metric,
+        .current = now->version > v->pointed ? now->version : v->pointed,
+        .line = names_of(now->class_name, now->classes_count),
+        .model = names_of(v->m->class_name, v->m->classes_count),
+    };
+
+    gate_decide(&q, &v->verdict);
+    v->asked = true;
+    return v->verdict.publish;
+}
+
+static void keep(struct job_seen *seen, enum job_reason why)
+{
+    seen->model = MODEL_KEPT;
+    seen->kept = why;
+}
+
 void publish_take_line(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
     struct err err = {0};
     char etag[ETAG_MAX];
-    int64_t current;
-    enum err_code code = read_pointer(e, rec, &current, etag, &err); /* a line file that was lost must not give a version out twice */
+    AUTO_MANIFEST m = {0};
+    struct gate_visit visit = {.rec = rec, .m = &m};
+    struct line_taking taking = {
+        .name = rec->request.line, .task = task_name(rec->request.task), .job_id = rec->job_id, .judge = ask_gate, .ctx = &visit};
+    enum err_code code = offered_manifest(e, rec, &m, &err);
 
+    if (code == ERR_CONFLICT)
+        broken(rec, seen, "manifest.json", "was changed after it had been verified");
+    else if (code == ERR_INPUT) /* it was good when it was offered: to another version of this program */
+        broken(rec, seen, "the machine's", err.msg);
+    if (code == ERR_CONFLICT || code == ERR_INPUT)
+        return;
     if (code == OK)
-        code =
-            ledger_take_line(&e->c->storage, rec->request.line, task_name(rec->request.task), rec->job_id, current, &seen->version, &err);
+        code = read_pointer(e, rec, &visit.pointed, etag, &err);
+    taking.above = visit.pointed; /* a line file that was lost must not give a version out twice */
+    if (code == OK)
+        code = ledger_take_line(&e->c->storage, &taking, &seen->version, &err);
+    if (visit.asked) {
+        rec->gate = visit.verdict.code;
+        str_copy(rec->gate_note, sizeof rec->gate_note, visit.verdict.text);
+    }
+    if (visit.asked && !visit.verdict.publish) {
+        keep(seen, REASON_GATE);
+        log_line(LOG_INFO, "not published: %s", rec->gate_note);
+        return;
+    }
     if (code == OK)
         seen->line = YES;
     else if (code == ERR_INPUT) {
-        seen->model = MODEL_KEPT;
+        keep(seen, REASON_LINE_TASK);
         str_copy(rec->trouble, sizeof rec->trouble, err.msg);
     } else if (code == ERR_CONFLICT)
         seen->line = NO;
@@ -197,14 +269,10 @@ static enum err_code published_manifest(const struct errand *e, const struct rec
 /* A class that devices know and this model does not. */
 static bool is_breaking(const struct line *line, const struct manifest *m)
 {
-    for (int32_t i = 0; i < line->classes_count; i++) {
-        bool kept = false;
-        for (int32_t j = 0; j < m->classes_count && !kept; j++)
-            kept = str_is(line->class_name[i], m->class_name[j]);
-        if (!kept)
-            return true;
-    }
-    return false;
+    struct gate_names known = names_of(line->class_name, line->classes_count), now = names_of(m->class_name, m->classes_count);
+    int32_t count;
+
+    return gate_missing(&known, &now, &count) != NULL;
 }
 
 static void write_pointer(const struct errand *e, const struct record *rec, const struct manifest *m, struct str *to)

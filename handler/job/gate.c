@@ -86,7 +86,7 @@ static void add_not_comparable(const struct gate_question *q, struct str *to)
     const struct gate_facts *f = q->facts;
     int64_t lack = GATE_IMAGES_LEAST - f->images;
 
-    str_addf(to, "not comparable with version %lld: ", (long long)q->current);
+    str_addf(to, "it is not comparable with version %lld: ", (long long)q->current);
     if (!f->measured)
         str_add(to, "its machine did not measure the two side by side (older scripts)");
     else if (f->not_comparable[0] != '\0')
@@ -117,7 +117,7 @@ static enum gate_code judge_score(const struct gate_question *q, struct str *to)
     double gain = f->score - f->former, needed = gain_needed(f);
     enum gate_code code = gain > needed + ROUNDING ? GATE_BETTER : gain < -needed - ROUNDING ? GATE_WORSE : GATE_TIE;
 
-    str_add(to, code == GATE_BETTER ? "better: " : code == GATE_WORSE ? "worse: " : "not clearly better: ");
+    str_add(to, code == GATE_BETTER ? "it is better: " : code == GATE_WORSE ? "it is worse: " : "it is not clearly better: ");
     add_scores(q, to);
     str_addf(to, " (%+.3f", gain);
     if (code != GATE_WORSE)
@@ -163,7 +163,7 @@ static enum gate_code judge_first(const struct gate_question *q, struct str *to)
     const struct gate_facts *f = q->facts;
 
     if (!f->measured) {
-        str_add(to, "the line's first model; its machine did not measure what guessing reaches (older scripts)");
+        str_add(to, "it is the line's first model; its machine did not measure what guessing reaches (older scripts)");
         return GATE_FIRST;
     }
     if (f->images == 0) {
@@ -171,7 +171,7 @@ static enum gate_code judge_first(const struct gate_question *q, struct str *to)
         return GATE_FLOOR;
     }
     bool above = f->score > f->floor + ROUNDING;
-    str_add(to, above ? "the line's first model: " : "no better than guessing: ");
+    str_add(to, above ? "it is the line's first model: " : "it is no better than guessing: ");
     add_scores(q, to);
     str_addf(to, ", and guessing reaches up to %.3f", f->floor);
     return above ? GATE_FIRST : GATE_FLOOR;

@@ -60,15 +60,33 @@ static void add_accepted(const struct record *rec, struct str *to)
         str_addf(to, " It waits: %s", rec->trouble);
 }
 
+/* NULL for a model that is published. */
+static const char *why_kept(const struct record *rec)
+{
+    switch (rec->state.reason) {
+    case REASON_GATE:
+        return rec->gate_note;
+    case REASON_LINE_TASK:
+        return rec->trouble;
+    case REASON_PUBLISH_WAIT:
+        return "storage, or another job in the line, did not let it through within 30 minutes";
+    default:
+        return NULL;
+    }
+}
+
 /* What became of a model that is whole. */
 static void add_published(const struct record *rec, struct str *to)
 {
-    if (rec->state.reason == REASON_LINE_TASK) {
-        str_addf(to, "Not published: %s. The files are kept.", rec->trouble);
-    } else if (rec->state.reason == REASON_PUBLISH_WAIT) {
-        str_add(to, "Not published: storage, or another job in the line, did not let it through within 30 minutes. The files are kept.");
+    const char *kept = why_kept(rec);
+
+    if (kept != NULL) {
+        str_addf(to, "Not published: %s. The files are kept.", kept);
     } else {
-        str_addf(to, "Published: line `%s`, version %lld.", rec->request.line, (long long)rec->state.version);
+        str_addf(to, "Published: line `%s`, version %lld", rec->request.line, (long long)rec->state.version);
+        if (rec->gate_note[0] != '\0')
+            str_addf(to, "; %s", rec->gate_note);
+        str_add(to, ".");
         if (rec->breaking)
             str_add(to, " Breaking: it lacks a class that the version before had.");
     }
@@ -112,6 +130,7 @@ static void add_reason(const struct record *rec, struct str *to)
     case REASON_PUBLISHED:
     case REASON_PUBLISH_WAIT:
     case REASON_LINE_TASK:
+    case REASON_GATE:
         add_published(rec, to);
         break;
     case REASON_CANCELLED:
@@ -282,6 +301,8 @@ void notice_status(const struct record *rec, int64_t now_s, struct str *to)
     }
     if (s->outcome == OUTCOME_SUCCEEDED && s->reason == REASON_PUBLISHED)
         str_addf(to, ", published as line `%s` version %lld", rec->request.line, (long long)s->version);
+    else if (s->outcome == OUTCOME_SUCCEEDED && why_kept(rec) != NULL)
+        str_addf(to, ", not published: %s", why_kept(rec));
 }
 
 void notice_repeated(const struct record *rec, int64_t now_s, struct str *to)

@@ -106,6 +106,8 @@ static const struct row FACTS[] = {
     ROW(TEXT, record, subscription),
     ROW(INT64, record, group_made),
     ROW(INT64, record, breaking),
+    ROW_WORD(record, gate, gate_code_words),
+    ROW(TEXT, record, gate_note),
     ROW(INT64, record, dearest_micro_usd),
     ROW(INT64, record, price_micro_usd),
     ROW(INT64, record, bill_since_s),

@@ -26,14 +26,16 @@ struct record {
 
     char zip_etag[80], zip_note[320]; /* as last seen from outside; zip_note says what is missing */
     int64_t zip_size;
-    char parent_name[JOB_ID_MAX]; /* the former job that is continued, as it was typed (its folder in share logs); "": none */
-    int64_t baseline;             /* the line's current version when the machine was ordered; 0: none */
-    int64_t place;                /* in the queue, when it waits for a slot; 0: it does not */
-    char trouble[480];            /* what refused, failed or did not match, in words for people */
-    char subscription[64];        /* where its machine was ordered */
-    int64_t group_made;           /* the attempt whose group we have made, or have seen with our tags; 0: none */
-    char delete_note[240];        /* why the group is still there */
-    int64_t breaking;             /* 1: the published model lacks a class that its line had */
+    char parent_name[JOB_ID_MAX];  /* the former job that is continued, as it was typed (its folder in share logs); "": none */
+    int64_t baseline;              /* the line's current version when the machine was ordered; 0: none */
+    int64_t place;                 /* in the queue, when it waits for a slot; 0: it does not */
+    char trouble[480];             /* what refused, failed or did not match, in words for people */
+    char subscription[64];         /* where its machine was ordered */
+    int64_t group_made;            /* the attempt whose group we have made, or have seen with our tags; 0: none */
+    char delete_note[240];         /* why the group is still there */
+    int64_t breaking;              /* 1: the published model lacks a class that its line had */
+    enum gate_code gate;           /* why it is published, or kept */
+    char gate_note[GATE_TEXT_MAX]; /* the same in words, with the numbers */
     /* The bill (job/bill.h). */
     int64_t dearest_micro_usd;          /* an hour of the dearest machine that it may get; 0: not known */
     int64_t price_micro_usd;            /* an hour of what was ordered last; 0: not known */

@@ -30,6 +30,7 @@ enum job_reason {
     REASON_CAPACITY,     /* Azure had no machine of this kind; as an outcome: not within capacity_wait_s */
     REASON_BOOT,         /* the machine did not claim its attempt within boot_wait_s */
     REASON_EVICTED,      /* Azure took a Spot machine back */
+    REASON_GATE,         /* the gate kept the model: not better, or not to be published */
 };
 /* What the innermost ARM error asks for. The attempt that was refused ends; the next one is sent to another size, region, ... */
 enum job_remedy {
@@ -99,6 +100,7 @@ struct job_seen { /* all zero = saw nothing: moves only what the clock alone may
     int64_t extend_s; /* with ORDER_EXTEND: max_hours from now on */
     enum job_remedy remedy;
     enum job_model model;    /* what verifying, copying and pointing came to */
+    enum job_reason kept;    /* with model KEPT: why */
     enum job_outcome report; /* of this attempt's report.json */
     enum seen reported;      /* whether there is one */
     int64_t version;         /* with line YES: the version this job may publish */

@@ -40,7 +40,7 @@ bool step_model(const struct job_terms *t, struct job_next *n, const struct job_
         step_outcome(s, OUTCOME_FAILED, REASON_MODEL, now_s);
         break;
     case MODEL_KEPT:
-        step_outcome(s, OUTCOME_SUCCEEDED, REASON_LINE_TASK, now_s);
+        step_outcome(s, OUTCOME_SUCCEEDED, seen->kept, now_s); /* with the step that keeps it, or it is set already */
         break;
     case MODEL_CURRENT:
         step_outcome(s, OUTCOME_SUCCEEDED, REASON_PUBLISHED, now_s);

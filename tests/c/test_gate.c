@@ -48,32 +48,35 @@ static void test_if_better(void **state)
         const char *text;
     } rows[] = {
         {AGAINST("0.712", "0.695", "0.004"), 7, GATE_BETTER,
-         "better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.010)"},
+         "it is better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.010)"},
         {AGAINST("0.706", "0.695", "0"), 7, GATE_BETTER, NULL},
         {AGAINST("0.705", "0.695", "0"), 7, GATE_TIE, /* 0.010000000000000009 in binary */
-         "not clearly better: map 0.705 against 0.695 of version 7 on 40 images (+0.010, it takes more than 0.010)"},
+         "it is not clearly better: map 0.705 against 0.695 of version 7 on 40 images (+0.010, it takes more than 0.010)"},
         {AGAINST("0.712", "0.695", "0.013"), 7, GATE_TIE,
-         "not clearly better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.021)"},
+         "it is not clearly better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.021)"},
         {AGAINST("0.695", "0.695", "0.004"), 7, GATE_TIE,
-         "not clearly better: map 0.695 against 0.695 of version 7 on 40 images (+0.000, it takes more than 0.010)"},
+         "it is not clearly better: map 0.695 against 0.695 of version 7 on 40 images (+0.000, it takes more than 0.010)"},
         {AGAINST("0.685", "0.695", "0"), 7, GATE_TIE, NULL},
-        {AGAINST("0.6", "0.695", "0.004"), 7, GATE_WORSE, "worse: map 0.600 against 0.695 of version 7 on 40 images (-0.095)"},
+        {AGAINST("0.6", "0.695", "0.004"), 7, GATE_WORSE, "it is worse: map 0.600 against 0.695 of version 7 on 40 images (-0.095)"},
         {AGAINST("0", "1", "0"), 7, GATE_WORSE, NULL},
         /* only chance: better than next to nothing */
         {AGAINST("0.05", "0.02", "0.004"), 7, GATE_FLOOR,
-         "better: map 0.050 against 0.020 of version 7 on 40 images (+0.030, it takes more than 0.010), but guessing reaches up to 0.050"},
+         "it is better: map 0.050 against 0.020 of version 7 on 40 images (+0.030, it takes more than 0.010), but guessing reaches up to "
+         "0.050"},
         {AGAINST_CLASS(CLASS("ok", 20, 0.8, 0.7) "," CLASS("dent", 10, 0.61, 0.69) "," CLASS("rust", 10, 0.60, 0.66)), 7, GATE_CLASS,
-         "better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.010), but class `dent` falls from 0.690 "
+         "it is better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.010), but class `dent` falls from "
+         "0.690 "
          "to 0.610 on 10 images (at most 0.050 may be lost)"},
         {AGAINST_CLASS(CLASS("dent", 10, 0.65, 0.70)), 7, GATE_BETTER, NULL},
         {AGAINST_CLASS(CLASS("dent", 9, 0, 1)), 7, GATE_BETTER, NULL},                                    /* rare: chance */
         {AGAINST_CLASS(CLASS("new", 20, 0.1, null) "," CLASS("x", 20, null, 0.9)), 7, GATE_BETTER, NULL}, /* not common */
         {AGAINST_COST("4.5,\"current\":3.0", "13500,\"current\":9000"), 7, GATE_BETTER, NULL},
         {AGAINST_COST("6.1,\"current\":3.0", "9000,\"current\":9000"), 7, GATE_SLOWER,
-         "better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.010), but slower: 6.1 ms an image "
+         "it is better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.010), but slower: 6.1 ms an image "
          "against 3.0 ms (at most 1.5 times)"},
         {AGAINST_COST("3.0,\"current\":3.0", "18000000,\"current\":9000"), 7, GATE_LARGER,
-         "better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.010), but larger: 18.0 MB against 9.0 kB "
+         "it is better: map 0.712 against 0.695 of version 7 on 40 images (+0.017, it takes more than 0.010), but larger: 18.0 MB against "
+         "9.0 kB "
          "(at most 1.5 times)"},
         {AGAINST_COST("3.0,\"current\":null", "18000,\"current\":null"), 7, GATE_BETTER, NULL}, /* not known */
         {AGAINST("0.712", "0.695", "0.004"), 8, GATE_MOVED,
@@ -83,25 +86,27 @@ static void test_if_better(void **state)
         {FIRST("40", "0.7"), 1, GATE_MOVED,
          "its line had no model when it was ordered, and meanwhile version 1 has become current; train it again to compare it with that "
          "one"},
-        {FIRST("40", "0.7"), 0, GATE_FIRST, "the line's first model: map 0.700 on 40 images, and guessing reaches up to 0.050"},
-        {FIRST("1", "0.051"), 0, GATE_FIRST, "the line's first model: map 0.051 on 1 image, and guessing reaches up to 0.050"},
-        {FIRST("40", "0.05"), 0, GATE_FLOOR, "no better than guessing: map 0.050 on 40 images, and guessing reaches up to 0.050"},
+        {FIRST("40", "0.7"), 0, GATE_FIRST, "it is the line's first model: map 0.700 on 40 images, and guessing reaches up to 0.050"},
+        {FIRST("1", "0.051"), 0, GATE_FIRST, "it is the line's first model: map 0.051 on 1 image, and guessing reaches up to 0.050"},
+        {FIRST("40", "0.05"), 0, GATE_FLOOR, "it is no better than guessing: map 0.050 on 40 images, and guessing reaches up to 0.050"},
         {FIRST("0", "1"), 0, GATE_FLOOR, "there was no image to measure it on; add labelled images"},
         {NOT("40", ",\"not_comparable\":\"it answers in another form\""), 7, GATE_NOT_COMPARABLE,
-         "not comparable with version 7: it answers in another form; send it with \"publish\":\"always\""},
+         "it is not comparable with version 7: it answers in another form; send it with \"publish\":\"always\""},
         {NOT("6", ""), 7, GATE_NOT_COMPARABLE,
-         "not comparable with version 7: 6 images that neither model was trained on, and 10 are needed; add at least 4 labelled images "
+         "it is not comparable with version 7: 6 images that neither model was trained on, and 10 are needed; add at least 4 labelled "
+         "images "
          "that "
          "neither has seen, or send it with \"publish\":\"always\""},
         {NOT("40", ""), 7, GATE_NOT_COMPARABLE,
-         "not comparable with version 7: its machine could not measure that one; send it with \"publish\":\"always\""},
+         "it is not comparable with version 7: its machine could not measure that one; send it with \"publish\":\"always\""},
         {"{\"baseline\":7," GATE("9", "0.9", "0.1", "7", "0", "", "1", "1", "") "}", 7, GATE_NOT_COMPARABLE,
-         "not comparable with version 7: 9 images that neither model was trained on, and 10 are needed; add at least 1 labelled image that "
+         "it is not comparable with version 7: 9 images that neither model was trained on, and 10 are needed; add at least 1 labelled "
+         "image that "
          "neither has seen, or send it with \"publish\":\"always\""},
         /* a machine with older scripts */
-        {"{}", 0, GATE_FIRST, "the line's first model; its machine did not measure what guessing reaches (older scripts)"},
+        {"{}", 0, GATE_FIRST, "it is the line's first model; its machine did not measure what guessing reaches (older scripts)"},
         {"{\"baseline\":7}", 7, GATE_NOT_COMPARABLE,
-         "not comparable with version 7: its machine did not measure the two side by side (older scripts); send it with "
+         "it is not comparable with version 7: its machine did not measure the two side by side (older scripts); send it with "
          "\"publish\":\"always\""},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {

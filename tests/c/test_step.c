@@ -252,9 +252,15 @@ static void test_broken_and_kept(void **state)
     assert_int_equal(n.state.outcome, OUTCOME_FAILED);
     assert_int_equal(n.state.reason, REASON_MODEL);
     assert_true(n.act & ACT_FREE_LINE);
-    n = step(deleting(MODEL_VERIFIED, OUTCOME_NONE), (struct job_seen){.model = MODEL_KEPT}, T0 + 1);
+    n = step(deleting(MODEL_VERIFIED, OUTCOME_NONE), (struct job_seen){.model = MODEL_KEPT, .kept = REASON_LINE_TASK}, T0 + 1);
     assert_int_equal(n.state.outcome, OUTCOME_SUCCEEDED);
     assert_int_equal(n.state.reason, REASON_LINE_TASK);
+    n = step(deleting(MODEL_VERIFIED, OUTCOME_NONE), (struct job_seen){.model = MODEL_KEPT, .kept = REASON_GATE}, T0 + 1);
+    assert_int_equal(n.state.outcome, OUTCOME_SUCCEEDED);
+    assert_int_equal(n.state.reason, REASON_GATE);
+    assert_int_equal(n.state.version, 0);
+    assert_int_equal(n.act & (ACT_COPY | ACT_POINT), 0);
+    assert_int_equal(step(n.state, (struct job_seen){0}, T0 + 2).state.reason, REASON_GATE); /* after a kill, too */
     n = step(deleting(MODEL_OFFERED, OUTCOME_NONE), (struct job_seen){0}, T0 + 1800);
     assert_int_equal(n.state.reason, REASON_PUBLISH_WAIT);
     n = step(s, (struct job_seen){0}, T0 + 180000); /* the first copy is ordered: no limit any more */
