@@ -90,11 +90,6 @@ static enum err_code offered_manifest(const struct errand *e, const struct recor
     return manifest_read(text.p, text.len, rec->job_id, rec->state.attempt, rec->request.line, task_name(rec->request.task), m, err);
 }
 
-static struct gate_names names_of(const char (*name)[GATE_CLASS_MAX], int32_t count)
-{
-    return (struct gate_names){name, count};
-}
-
 struct gate_visit {
     const struct record *rec;
     const struct manifest *m;
@@ -111,8 +106,8 @@ static bool ask_gate(void *ctx, const struct line *now)
         .facts = &v->m->gate,
         .metric = v->rec->metric,
         .current = now->version > v->pointed ? now->version : v->pointed,
-        .line = names_of(now->class_name, now->classes_count),
-        .model = names_of(v->m->class_name, v->m->classes_count),
+        .line = {now->class_name, now->classes_count},
+        .model = {v->m->class_name, v->m->classes_count},
     };
 
     gate_decide(&q, &v->verdict);
@@ -149,6 +144,7 @@ void publish_take_line(const struct errand *e, struct record *rec, struct job_se
         code = ledger_take_line(&e->c->storage, &taking, &seen->version, &err);
     if (visit.asked) {
         rec->gate = visit.verdict.code;
+        rec->breaking = visit.verdict.breaking;
         str_copy(rec->gate_note, sizeof rec->gate_note, visit.verdict.text);
     }
     if (visit.asked && !visit.verdict.publish) {
@@ -266,15 +262,6 @@ static enum err_code published_manifest(const struct errand *e, const struct rec
     return manifest_read(text.p, text.len, rec->job_id, rec->state.attempt, rec->request.line, task_name(rec->request.task), m, err);
 }
 
-/* A class that devices know and this model does not. */
-static bool is_breaking(const struct line *line, const struct manifest *m)
-{
-    struct gate_names known = names_of(line->class_name, line->classes_count), now = names_of(m->class_name, m->classes_count);
-    int32_t count;
-
-    return gate_missing(&known, &now, &count) != NULL;
-}
-
 static void write_pointer(const struct errand *e, const struct record *rec, const struct manifest *m, struct str *to)
 {
     json_open(to, NULL, '{');
@@ -299,7 +286,6 @@ void publish_point(const struct errand *e, struct record *rec, struct job_seen *
     struct err err = {0};
     int64_t current;
     AUTO_MANIFEST m = {0};
-    AUTO_LINE line = {0};
     AUTO_STR pointer = STR_MAX(POINTER_MAX);
 
     snprintf(name, sizeof name, "%s/current.json", rec->request.line);
@@ -307,10 +293,7 @@ void publish_point(const struct errand *e, struct record *rec, struct job_seen *
     bool there = code == OK && current >= rec->state.version; /* ours already, or a newer one: never back */
     if (code == OK && !there)
         code = published_manifest(e, rec, &m, &err);
-    if (code == OK && !there)
-        code = ledger_line(&e->c->storage, rec->request.line, &line, &err);
     if (code == OK && !there) {
-        rec->breaking = is_breaking(&line, &m);
         write_pointer(e, rec, &m, &pointer);
         code = str_check(&pointer, name, &err);
     }

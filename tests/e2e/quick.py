@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +42,7 @@ class QuickVm:
     hold      -- when given, the VM works (claimed, one beat) until it is set
     uploaded  -- called with the VM after the manifest is there and before report and bell
     after     -- called with the VM when all is done
+    change    -- called with the manifest before it is uploaded
     jobs      -- the job.json of every VM that claimed, as they came
     """
 
@@ -53,6 +54,7 @@ class QuickVm:
     hold: threading.Event | None = None
     uploaded: Callable[[QuickVm, VirtualMachine], None] | None = None
     after: Callable[[QuickVm, VirtualMachine], None] | None = None
+    change: Callable[[dict[str, Any]], Any] | None = None
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
     def __call__(self, vm: VirtualMachine) -> None:
@@ -94,6 +96,8 @@ class QuickVm:
         for name, link in FILES.items():
             expect(put(job["links"][link], contents[name]), 201, name)
         made = manifest(job, contents)
+        if self.change is not None:
+            self.change(made)
         data = json.dumps(made).encode()
         expect(put(job["links"]["out_manifest"], data, {"If-None-Match": "*"}), 201, "manifest")
         return made
@@ -133,8 +137,36 @@ def manifest(job: dict[str, Any], contents: dict[str, bytes]) -> dict[str, Any]:
         "io": {"input": {}, "outputs": [], "threshold": 0.3},
         "min_openvino": "2024.6",
         "metrics": {"primary": "map", "value": 0.71, "images": 12, "per_class": {}},
+        "gate": gate(job["baseline"]),
         "sample": {"image": "sample.png", "expected": []},
         "lineage": {"zip": job["request"]["zip"], "images_train": 28, "epochs_done": 20},
+    }
+
+
+def gate(
+    baseline: int | None,
+    *,
+    new: float = 0.71,
+    current: float = 0.6,
+    images: int = 40,
+    floor: float = 0.05,
+    per_class: Sequence[tuple[str, int, float, float]] = (),
+) -> dict[str, Any]:
+    """A manifest's gate block; as it is, better than whatever there was."""
+    compared = baseline is not None
+    return {
+        "images": images,
+        "new": new,
+        "current": current if compared else None,
+        "current_version": baseline,
+        "difference_sd": 0.004 if compared else None,
+        "floor": floor,
+        "per_class": [
+            {"class": name, "images": n, "new": now, "current": before if compared else None}
+            for name, n, now, before in per_class
+        ],
+        "latency_ms": {"new": 3.1, "current": 3.0 if compared else None},
+        "size_bytes": {"new": 9000, "current": 9000 if compared else None},
     }
 
 
