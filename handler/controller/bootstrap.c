@@ -12,8 +12,8 @@
 #define FORMER_MAX 3 /* former machines whose checkpoints may be read: more would be links that nobody follows */
 
 /* What a machine may touch: one row per file. Where `when` is not ALWAYS the row applies only to some jobs. */
-enum when { ALWAYS, WITH_PARENT, WITH_BASELINE };
-enum where { ZIP, SCRIPTS, CLAIM, STATUS, CONTROL, OUT, LOG, CHECKPOINT, PARENT_LOG, CURRENT, BELL };
+enum when { ALWAYS, WITH_PARENT, WITH_BASELINE, WITH_VALIDATION, FOR_SEGMENTS };
+enum where { ZIP, VALIDATION, SCRIPTS, CLAIM, STATUS, CONTROL, OUT, LOG, CHECKPOINT, PARENT_LOG, CURRENT, BELL };
 static const struct {
     const char *name;
     enum where where;
@@ -21,9 +21,14 @@ static const struct {
     enum when when;
 } GRANTS[] = {
     {"zip", ZIP, "", "r", ALWAYS},
+    {"validation_zip", VALIDATION, "", "r", WITH_VALIDATION},
     {"scripts", SCRIPTS, "", "r", ALWAYS},
     {"parent_checkpoint", PARENT_LOG, "latest.pth", "r", WITH_PARENT},
     {"parent_split", PARENT_LOG, "split.json", "r", WITH_PARENT},
+    {"current_manifest", CURRENT, "manifest.json", "r", WITH_BASELINE},
+    {"current_xml", CURRENT, "model.xml", "r", WITH_BASELINE},
+    {"current_bin", CURRENT, "model.bin", "r", WITH_BASELINE},
+    {"current_labels", CURRENT, "labels.json", "r", WITH_BASELINE},
     {"current_split", CURRENT, "split.json", "r", WITH_BASELINE},
     {"claim", CLAIM, "", "rc", ALWAYS},
     {"status", STATUS, "", "cw", ALWAYS},
@@ -34,6 +39,7 @@ static const struct {
     {"out_split", OUT, "split.json", "cw", ALWAYS},
     {"out_metrics", OUT, "metrics.json", "cw", ALWAYS},
     {"out_sample", OUT, "sample.png", "cw", ALWAYS},
+    {"out_predict", OUT, "predict.py", "cw", FOR_SEGMENTS},
     {"out_manifest", OUT, "manifest.json", "c", ALWAYS},
     {"out_report", OUT, "report.json", "c", ALWAYS},
     {"log_train", LOG, "train.log", "rcw", ALWAYS},
@@ -41,6 +47,10 @@ static const struct {
     {"log_split", LOG, "split.json", "rcw", ALWAYS},
     {"log_result", LOG, "result.json", "rcw", ALWAYS},
     {"log_latest", LOG, "latest.pth", "rcw", ALWAYS},
+    {"log_curve", LOG, "training_curve.png", "rcw", ALWAYS},
+    {"log_quality", LOG, "quality.png", "rcw", ALWAYS},
+    {"log_worst", LOG, "worst_images.png", "rcw", ALWAYS},
+    {"log_benchmark", LOG, "benchmark.json", "rcw", ALWAYS},
     {"log_ckpt", CHECKPOINT, "ckpt.json", "rcw", ALWAYS},
     {"log_last_0", CHECKPOINT, "last.0.pth", "rcw", ALWAYS},
     {"log_last_1", CHECKPOINT, "last.1.pth", "rcw", ALWAYS},
@@ -76,6 +86,11 @@ static void place(const struct record *rec, enum where where, const char *file, 
         g->service = STORAGE_FILE;
         g->container = SHARE_TRAIN;
         str_copy(g->path, sizeof g->path, rec->request.zip);
+        break;
+    case VALIDATION:
+        g->service = STORAGE_FILE;
+        g->container = SHARE_TRAIN;
+        controller_validation(rec->request.line, g->path);
         break;
     case SCRIPTS:
         controller_scripts(rec, g->path);
@@ -129,12 +144,29 @@ static size_t former_grants(const struct record *rec, int32_t ago, struct grant 
     return count;
 }
 
+static bool applies(const struct record *rec, enum when when)
+{
+    switch (when) {
+    case WITH_PARENT:
+        return rec->parent_name[0] != '\0';
+    case WITH_BASELINE:
+        return rec->baseline > 0;
+    case WITH_VALIDATION:
+        return rec->validation != 0;
+    case FOR_SEGMENTS:
+        return rec->request.task == TASK_INSTANCE_SEGMENTATION;
+    case ALWAYS:
+        break;
+    }
+    return true;
+}
+
 size_t bootstrap_grants(const struct record *rec, struct grant grants[GRANTS_MAX])
 {
     size_t count = 0;
 
     for (size_t i = 0; i < sizeof GRANTS / sizeof *GRANTS; i++) {
-        if ((GRANTS[i].when == WITH_PARENT && rec->parent_name[0] == '\0') || (GRANTS[i].when == WITH_BASELINE && rec->baseline == 0))
+        if (!applies(rec, GRANTS[i].when))
             continue;
         struct grant *g = &grants[count++];
         *g = (struct grant){.permissions = GRANTS[i].permissions};

@@ -19,6 +19,6 @@ struct grant {
     const char *container; /* or share, or queue */
     char path[BLOB_NAME_MAX + JOB_ID_MAX];
 };
-#define GRANTS_MAX 48
+#define GRANTS_MAX 64
 size_t bootstrap_grants(const struct record *rec, struct grant grants[GRANTS_MAX]);
 #endif

@@ -85,3 +85,8 @@ void controller_control(const struct record *rec, char out[BLOB_NAME_MAX])
 {
     snprintf(out, BLOB_NAME_MAX, "control/%s.json", rec->job_id);
 }
+
+void controller_validation(const char *line, char out[BLOB_NAME_MAX])
+{
+    snprintf(out, BLOB_NAME_MAX, "validation/%s.zip", line);
+}

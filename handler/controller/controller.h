@@ -53,4 +53,6 @@ void controller_claim(const struct record *rec, char out[BLOB_NAME_MAX]);
 void controller_status(const struct record *rec, char out[BLOB_NAME_MAX]);
 void controller_scripts(const struct record *rec, char out[BLOB_NAME_MAX]);
 void controller_control(const struct record *rec, char out[BLOB_NAME_MAX]);
+/* "validation/<line>.zip" in share train: images that every job of the line is measured on, and none is trained on. */
+void controller_validation(const char *line, char out[BLOB_NAME_MAX]);
 #endif

@@ -42,6 +42,16 @@ static void look_zip(void *ctx)
     r->zip_seen = files_head(&r->c->storage, SHARE_TRAIN, r->m->request.zip, &r->zip, NULL) == OK;
 }
 
+static void look_validation(void *ctx)
+{
+    const struct rounds *r = ctx;
+    struct file_info info;
+    char path[BLOB_NAME_MAX];
+
+    controller_validation(r->m->request.line, path);
+    (void)!files_head(&r->c->storage, SHARE_TRAIN, path, &info, NULL);
+}
+
 static void look_trained(void *ctx)
 {
     const struct rounds *r = ctx;
@@ -71,6 +81,7 @@ void rounds_look(struct rounds *r, const struct message *m)
     if (m->faults == 0) {
         ahead_ask(&r->box, look_zip, r);
         ahead_ask(&r->box, look_slots, r);
+        ahead_ask(&r->box, look_validation, r);
         if (!m->request.force)
             ahead_ask(&r->box, look_trained, r);
     }

@@ -119,6 +119,18 @@ static enum err_code look_trained(const struct storage *s, struct message *m, st
     return code == ERR_ABSENT ? OK : code;
 }
 
+/* Images that every job of the line is measured on; most lines have none. */
+static enum err_code look_validation(const struct storage *s, const char *line, int64_t *there, struct err *err)
+{
+    char path[BLOB_NAME_MAX];
+    struct file_info info;
+
+    controller_validation(line, path);
+    enum err_code code = files_head(s, SHARE_TRAIN, path, &info, err);
+    *there = code == OK;
+    return code == ERR_ABSENT ? OK : code;
+}
+
 enum err_code intake_look(const struct app *app, struct message *m, struct intake *found, struct err *err)
 {
     const struct storage *s = &app->controller->storage;
@@ -142,6 +154,8 @@ enum err_code intake_look(const struct app *app, struct message *m, struct intak
         code = look_line(s, m, &found->baseline, err);
     if (code == OK && !m->request.force && is_as_corrected(m))
         code = look_trained(s, m, err);
+    if (code == OK && m->faults == 0)
+        code = look_validation(s, m->request.line, &found->validation, err);
     return code;
 }
 
@@ -188,6 +202,7 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
     str_copy(rec->job_id, sizeof rec->job_id, m->request.job_id);
     str_copy(rec->parent_name, sizeof rec->parent_name, found->parent_name);
     rec->baseline = found->baseline;
+    rec->validation = found->validation;
     rec->dearest_micro_usd = found->dearest_micro_usd;
     str_copy(rec->message_id, sizeof rec->message_id, inv->message_id);
     str_copy(rec->owner, sizeof rec->owner, c->owner);

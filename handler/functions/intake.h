@@ -6,10 +6,12 @@
 struct intake {
     char parent_name[JOB_ID_MAX]; /* the former job's folder in share logs; "": none */
     int64_t baseline;             /* the version of the line's current model; 0: none */
+    int64_t validation;           /* 1: the line has a validation zip */
     int64_t dearest_micro_usd;    /* an hour of the dearest machine that it may get; 0: not looked up */
 };
 /* Looks at the former job (E09; `auto` is the one in the line's current.json), the line (its task), and whether the same was trained before
- * (E11). Faults are added to the message; an error means that storage did not answer. */
+ * (E11); and
+ * whether the line has a validation zip. Faults are added to the message; an error means that storage did not answer. */
 enum err_code intake_look(const struct app *app, struct message *m, struct intake *found, struct err *err) MUST_CHECK;
 /* Looks whether the job may cost more than max_cost or MAX_JOB_COST (E15), disk and address included; without a limit nothing is looked up.
  * A price that cannot be had is a fault too: who set a limit does not want to find out later. */

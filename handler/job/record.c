@@ -85,6 +85,7 @@ static const struct row FACTS[] = {
     ROW(TEXT, record, zip_etag),
     ROW(TEXT, record, zip_note),
     ROW(INT64, record, zip_size),
+    ROW(INT64, record, validation),
     ROW(INT64, record, baseline),
     ROW(INT64, record, place),
     ROW(TEXT, record, trouble),

@@ -27,6 +27,7 @@ struct record {
     char zip_etag[80], zip_note[320]; /* as last seen from outside; zip_note says what is missing */
     int64_t zip_size;
     char parent_name[JOB_ID_MAX];  /* the former job that is continued, as it was typed (its folder in share logs); "": none */
+    int64_t validation;            /* 1: its line had a validation zip when it was accepted */
     int64_t baseline;              /* the line's current version when the machine was ordered; 0: none */
     int64_t place;                 /* in the queue, when it waits for a slot; 0: it does not */
     char trouble[480];             /* what refused, failed or did not match, in words for people */

@@ -64,6 +64,7 @@ void sample_record(struct record *rec)
     SET(rec->zip_etag, "\"0x8DE1\"");
     rec->zip_size = 123456;
     SET(rec->parent_name, "Screws-0301");
+    rec->validation = 1;
     rec->baseline = 3;
     rec->dearest_micro_usd = rec->price_micro_usd = 500000;
     rec->bill_since_s = 1767225705;
