@@ -34,7 +34,7 @@ enum fault_kind {
     E(SLOT, "slot is taken: holders")                                                                                                      \
     E(SLOT_WAIT, "waits for a slot: place")                                                                                                \
     E(SLOT_FREE, "slot is given back: holders")                                                                                            \
-    E(LINE, "line is taken: version")                                                                                                      \
+    E(LINE, "line is taken: version, what its message wishes and baseline")                                                                \
     E(LINE_FREE, "line is given back: current version")                                                                                    \
     E(GROUP_FOREIGN, "somebody else's group has that name")                                                                                \
     E(GROUP_PUT, "group is made: ms until visible")                                                                                        \
@@ -68,6 +68,10 @@ enum fault_kind {
     E(POINT, "current.json names version")                                                                                                 \
     E(TOLD, "people are told: notice, outcome and reason")                                                                                 \
     E(END, "end of the schedule")
+
+/* Whether a job's model is to be published, and, if only a better one is, how it compares with its baseline. */
+enum wish { WISH_ALWAYS, WISH_BETTER, WISH_TIE, WISH_NEVER };
+#define WISHES 100 /* an event tells wish x WISHES + baseline */
 
 enum event_kind {
 #define E(name, words) EVENT_##name,

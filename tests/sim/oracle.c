@@ -132,6 +132,8 @@ static bool is_deserved(const struct judge *j, const struct job *job, const stru
     case REASON_MODEL:
     case REASON_PUBLISH_WAIT:
         return a->manifest;
+    case REASON_GATE:
+        return a->manifest && a->content >= 0 && job->version == 0;
     case REASON_PUBLISHED:
     case REASON_LINE_TASK:
         return a->manifest && a->content >= 0;
@@ -184,6 +186,20 @@ static bool closed(struct judge *j, const struct event *e)
             return judge_no(j, "P2: closed, and a group is still there", e->job);
     if (job->told[NOTICE_RESULT] == 0 && !j->d->slack_deaf && e->at_ms < job->outcome_ms + 6 * 3600 * MS)
         return judge_no(j, "P1: closed before people were told", e->job);
+    return true;
+}
+
+/* The line is taken only for what the gate lets through, as things stand at that very moment. */
+static bool line_taken(struct judge *j, const struct event *e)
+{
+    int64_t wish = e->b / WISHES, baseline = e->b % WISHES;
+
+    if (wish == WISH_NEVER)
+        return judge_no(j, "the gate: what is never to be published takes the line", e->job);
+    if (wish != WISH_ALWAYS && baseline != j->current)
+        return judge_no(j, "the gate: what was compared with another version takes the line", e->job);
+    if (wish == WISH_TIE && baseline > 0)
+        return judge_no(j, "the gate: what is no better takes the line", e->job);
     return true;
 }
 
@@ -246,6 +262,8 @@ static bool judge_one(struct judge *j, const struct event *e)
         return outcome(j, e);
     case EVENT_CLOSED:
         return closed(j, e);
+    case EVENT_LINE:
+        return line_taken(j, e);
     case EVENT_COPY:
         return copied(j, e);
     case EVENT_POINT:

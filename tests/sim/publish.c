@@ -38,16 +38,45 @@ static bool read_pointer(struct handler *h, int64_t *version, int64_t *etag)
     return call_back(h, SERVICE_STORAGE);
 }
 
-void publish_take_line(struct handler *h, int job, struct job_seen *seen)
+/* The product's own gate; what the machine has measured is as the job's wish says. */
+bool publish_passes(const struct sim *s, int job, int64_t baseline, int64_t current)
 {
-    int64_t current, etag;
+    int wish = s->job[job].wishes;
+    struct gate_facts facts = {.measured = true,
+                               .baseline = baseline,
+                               .images = 40,
+                               .score = wish == WISH_TIE ? 0.6 : 0.7,
+                               .floor = 0.05,
+                               .compared = baseline > 0,
+                               .former = 0.6,
+                               .sd = 0.004};
+    struct gate_question q = {.policy = wish == WISH_ALWAYS  ? PUBLISH_ALWAYS
+                                        : wish == WISH_NEVER ? PUBLISH_NEVER
+                                                             : PUBLISH_IF_BETTER,
+                              .facts = &facts,
+                              .metric = "map",
+                              .current = current};
+    struct gate_verdict verdict;
 
-    if (!read_pointer(h, &current, &etag))
+    gate_decide(&q, &verdict);
+    return verdict.publish;
+}
+
+void publish_take_line(struct handler *h, int job, struct record *rec, struct job_seen *seen)
+{
+    int64_t pointed, etag;
+
+    if (!call_out(h, SERVICE_STORAGE)) /* its manifest */
         return;
-    enum err_code code = store_take_line(h, job, current, &seen->version);
+    if (!call_back(h, SERVICE_STORAGE) || !read_pointer(h, &pointed, &etag))
+        return;
+    enum err_code code = store_take_line(h, job, rec, pointed, &seen->version);
     if (code == OK)
         seen->line = YES;
-    else if (code == ERR_CONFLICT)
+    else if (code == ERR_REFUSED) {
+        seen->model = MODEL_KEPT;
+        seen->kept = REASON_GATE;
+    } else if (code == ERR_CONFLICT)
         seen->line = NO;
 }
 

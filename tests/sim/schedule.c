@@ -121,6 +121,7 @@ static void draw_job(struct sim *s, int job)
     int32_t run_s = (int32_t)sim_between(s, 20, 60) * 60;
 
     j->bad = sim_chance(s, 50);
+    j->wishes = (int)sim_between(s, WISH_ALWAYS, WISH_NEVER);
     j->terms = (struct job_terms){.upload_wait_s = 300,
                                   .create_wait_s = (int32_t)sim_between(s, 5, 60) * 60,
                                   .silence_s = 900,

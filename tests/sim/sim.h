@@ -81,14 +81,15 @@ struct stored { /* jobs/record/<job>.json */
     char saved_by[17];
     struct job_terms terms;
     struct job_state state;
-    int64_t next_look_s, group_made, zip_etag, manifest_etag, place;
+    int64_t next_look_s, group_made, zip_etag, manifest_etag, place, baseline;
     int64_t file_size[MODEL_FILES], file_etag[MODEL_FILES];
     int32_t files;
     char *json;
 };
 
 struct job {
-    bool bad; /* its message breaks a rule */
+    bool bad;   /* its message breaks a rule */
+    int wishes; /* enum wish of history.h */
     struct job_terms terms;
     struct stored record;
     struct blob marker;
@@ -207,13 +208,15 @@ enum err_code store_save(struct handler *h, int job, struct record *rec);
 bool store_marker(struct handler *h, int job, bool put);
 bool store_take_slot(struct handler *h, int job, int64_t *place);
 bool store_free_slot(struct handler *h, int job);
-enum err_code store_take_line(struct handler *h, int job, int64_t above, int64_t *version);
+/* ERR_REFUSED: the gate says no to the line as it is. */
+enum err_code store_take_line(struct handler *h, int job, const struct record *rec, int64_t pointed, int64_t *version);
 bool store_free_line(struct handler *h, int job, int64_t published);
 bool store_is_over(struct handler *h, int job);
 
 /* publish.c */
 void publish_verify(struct handler *h, int job, struct record *rec, struct job_seen *seen);
-void publish_take_line(struct handler *h, int job, struct job_seen *seen);
+bool publish_passes(const struct sim *s, int job, int64_t baseline, int64_t current); /* the gate */
+void publish_take_line(struct handler *h, int job, struct record *rec, struct job_seen *seen);
 void publish_copy(struct handler *h, int job, struct record *rec, struct job_seen *seen);
 void publish_point(struct handler *h, int job, struct record *rec, struct job_seen *seen);
 void publish_free_line(struct handler *h, int job, const struct record *rec, struct job_seen *seen);

@@ -40,6 +40,7 @@ static void fill(const struct stored *from, int job, struct record *rec)
     rec->next_look_s = from->next_look_s;
     rec->group_made = from->group_made;
     rec->place = from->place;
+    rec->baseline = from->baseline;
     rec->files = from->files;
     for (int i = 0; i < MODEL_FILES; i++) {
         rec->file[i].size = from->file_size[i];
@@ -57,6 +58,7 @@ static void keep(struct stored *to, const struct record *rec)
     to->next_look_s = rec->next_look_s;
     to->group_made = rec->group_made;
     to->place = rec->place;
+    to->baseline = rec->baseline;
     to->files = rec->files;
     for (int i = 0; i < MODEL_FILES; i++) {
         to->file_size[i] = rec->file[i].size;
@@ -302,7 +304,10 @@ static enum err_code write_line(struct handler *h, int job, struct line *next)
         return ERR_UNREACHABLE;
     bool wins = s->line.etag == next->etag;
     if (wins) {
-        sim_note(s, next->job >= 0 ? EVENT_LINE : EVENT_LINE_FREE, job, 0, next->job >= 0 ? next->taken : next->version, 0);
+        if (next->job >= 0)
+            sim_note(s, EVENT_LINE, job, 0, next->taken, s->job[job].wishes * WISHES + s->job[job].record.baseline);
+        else
+            sim_note(s, EVENT_LINE_FREE, job, 0, next->version, 0);
         next->etag = sim_etag(s);
         s->line = *next;
     }
@@ -311,7 +316,7 @@ static enum err_code write_line(struct handler *h, int job, struct line *next)
     return wins ? OK : ERR_CONFLICT;
 }
 
-enum err_code store_take_line(struct handler *h, int job, int64_t above, int64_t *version)
+enum err_code store_take_line(struct handler *h, int job, const struct record *rec, int64_t pointed, int64_t *version)
 {
     enum err_code code = ERR_CONFLICT;
 
@@ -320,13 +325,15 @@ enum err_code store_take_line(struct handler *h, int job, int64_t above, int64_t
         code = read_line(h, &now);
         if (code != OK)
             return code;
+        if (!publish_passes(h->sim, job, rec->baseline, now.version > pointed ? now.version : pointed))
+            return ERR_REFUSED;
         *version = now.taken;
         if (now.job == job)
             return OK;
         if (now.job >= 0 && !store_is_over(h, now.job))
             return ERR_CONFLICT;
         now.job = job;
-        now.taken = (now.taken > above ? now.taken : above) + 1;
+        now.taken = (now.taken > pointed ? now.taken : pointed) + 1;
         *version = now.taken;
         code = write_line(h, job, &now);
     }

@@ -39,6 +39,7 @@ static void take_slot(struct handler *h, int job, struct record *rec, struct job
     else if (!store_take_slot(h, job, &rec->place))
         return;
     h->place_known = false;
+    rec->baseline = h->sim->line.version;
     seen->slot = rec->place == 0 ? YES : NO;
 }
 
@@ -306,7 +307,7 @@ static void act(void *ctx, struct record *rec, uint32_t act, struct job_seen *se
     if (act & ACT_VERIFY)
         publish_verify(h, job, rec, seen);
     if (act & ACT_TAKE_LINE)
-        publish_take_line(h, job, seen);
+        publish_take_line(h, job, rec, seen);
     if (act & ACT_COPY)
         publish_copy(h, job, rec, seen);
     if (act & ACT_POINT)
