@@ -131,6 +131,7 @@ def send_good(s: Soak, dice: random.Random, worker: int) -> None:
     """A new job, in the worker's own line."""
     job = f"good-{uuid.uuid4().hex[:10]}"
     asked = {"v": 1, "dataset": ZIP, "job_id": job, "line": f"line-{worker}", "force": True}
+    asked["publish"] = "always"
     text = json.dumps(asked)
     sent = Sent(job, str(uuid.uuid4()), text)
     with s.lock:

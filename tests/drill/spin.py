@@ -20,9 +20,16 @@ MEMORY_MB = 2000
 SEARCHES = {
     "two from the start": {"CHAOS": 3, "FAULTS": 0, "MISHAPS": 1, "SECONDS": 1},
     "two at the end": {"CHAOS": 3, "FAULTS": 1, "MISHAPS": 1, "SECONDS": 1, "WORKING": 1},
+    "two at the end, all is kept": {
+        "CHAOS": 2,
+        "FAULTS": 1,
+        "SECONDS": 1,
+        "WORKING": 1,
+        "KEEPS": 1,
+    },
     "one for longer": {"CHAOS": 5, "FAULTS": 2, "MISHAPS": 1, "SECONDS": 0},
 }
-"""Minutes, faults, lost machines and drives of the second handler; see the model."""
+"""Minutes, faults, lost machines and drives of the second handler; see the model and the mind."""
 
 
 def must(command: list[str], folder: Path) -> str:
@@ -40,7 +47,8 @@ def build(folder: Path, defines: dict[str, int]) -> None:
         ["spin", *[f"-D{name}={value}" for name, value in defines.items()], "-a", "job.pml"], folder
     )
     steps = [str(path) for path in sorted((HANDLER / "job").glob("step*.c"))]
-    options = ["-O2", "-w", "-DSAFETY", "-DHC4", f"-DMEMLIM={MEMORY_MB}", "-DVECTORSZ=4096"]
+    keeps = f"-DKEEPS={defines.get('KEEPS', 0)}"
+    options = ["-O2", "-w", "-DSAFETY", keeps, "-DHC4", f"-DMEMLIM={MEMORY_MB}", "-DVECTORSZ=4096"]
     must(
         ["gcc", *options, f"-I{HANDLER}", "-o", "pan", "pan.c", *steps, f"{HANDLER}/job/place.c"],
         folder,

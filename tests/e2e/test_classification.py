@@ -103,7 +103,8 @@ def test_people_are_told_what_was_trained(told: Told) -> None:
     assert "training has started" in started
     value = told.record["value"]
     assert result.startswith(f"Job `kinds` has succeeded: macro_f1 {value:.3f} on 12 validation")
-    assert "Published: line `kinds`, version 1. The machine ran " in result
+    assert "Published: line `kinds`, version 1; it is the line's first model" in result
+    assert ". The machine ran " in result
     assert "Classes: 点字 ブロック, dent" in result_text(told.app, TAGS)
 
 

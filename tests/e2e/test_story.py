@@ -243,7 +243,8 @@ def test_slack_was_told_in_order(told: Told) -> None:
     value = told.record["value"]
     assert result.startswith(f"Job `{told.job}` has succeeded: map {value:.3f} on ")
     assert re.search(r", after (less than a minute|\d+ min)\. ", result)
-    assert "Published: line `default`, version 1. The machine ran " in result
+    assert "Published: line `default`, version 1; it is the line's first model" in result
+    assert ". The machine ran " in result
     assert re.search(r" min, about \$\d+\.\d\d\.$", result)
 
 
@@ -274,7 +275,8 @@ def test_a_second_job_goes_on_from_the_first(told: Told) -> None:
     assert [p.png for p in more[:40]] == [p.png for p in told.pictures]
     app.put_zip(LATER, dataset.make_zip(more))
     job = "second-run"
-    deliver(app, f"{LATER}:{job}:::5:::auto")
+    wish = {"continue_from": "auto", "publish": "always"}  # whether it is better is chance
+    deliver(app, json.dumps({"dataset": LATER, "job_id": job, "epochs": 5, **wish}))
     turn_until(cloud, lambda: is_closed(app, job), REAL_S, what=job)
     record = app.record(job)
     assert record is not None

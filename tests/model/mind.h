@@ -7,6 +7,10 @@
 
 #define SHARED_ACTS (uint32_t)(ACT_CREATE | ACT_FENCE | ACT_DELETE) /* what others can see */
 
+#ifndef KEEPS
+#define KEEPS 0 /* 1: the gate keeps every model */
+#endif
+
 enum todo { TODO_NOTHING, TODO_LOOK, TODO_SAVE, TODO_ACT };
 
 struct mind {
@@ -150,7 +154,10 @@ static void mind_private_acts(struct mind *m)
         m->seen.control = YES;
     if (m->later & ACT_VERIFY)
         m->seen.model = MODEL_VERIFIED;
-    if (m->later & ACT_TAKE_LINE) {
+    if ((m->later & ACT_TAKE_LINE) && KEEPS) {
+        m->seen.model = MODEL_KEPT;
+        m->seen.kept = REASON_GATE;
+    } else if (m->later & ACT_TAKE_LINE) {
         m->seen.line = YES;
         m->seen.version = 1;
     }
