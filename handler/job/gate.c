@@ -98,8 +98,6 @@ static void add_not_comparable(const struct gate_question *q, struct str *to)
         str_add(to, "its machine could not measure that one");
     if (f->measured && lack > 0)
         str_addf(to, "; add at least %lld labelled %s that neither has seen", (long long)lack, images(lack));
-    str_add(to, f->measured && lack > 0 ? ", or send" : "; send");
-    str_add(to, " it with \"publish\":\"always\"");
 }
 
 /* ---- the rules, each as if all before it were passed ---- */
@@ -199,8 +197,7 @@ static enum gate_code judge(const struct gate_question *q, struct str *to)
     if (missing != NULL) {
         str_add(to, "it lacks class ");
         add_missing(missing, count, to);
-        str_add(to, ", which the line has: devices that look for it would break; to publish it nevertheless, send it with "
-                    "\"publish\":\"always\"");
+        str_add(to, ", which the line has: devices that look for it would break");
         return GATE_MISSING;
     }
     if (f->baseline != q->current)

@@ -74,7 +74,7 @@ static enum err_code read_classes(const struct json *list, struct gate_facts *ou
     return code;
 }
 
-/* {"new": 3.1, "current": 3.0 or null}; 0 where one is not known. */
+/* {"new": 3.1, "current": 3.0}; 0 where one is not known. */
 static enum err_code read_pair(const struct json *gate, const char *name, double *now, double *former, struct err *err)
 {
     const struct json *pair = json_get(gate, name);
@@ -84,7 +84,7 @@ static enum err_code read_pair(const struct json *gate, const char *name, double
     str_copy(where, sizeof where, name);
     if (json_type(pair) != JSON_OBJECT)
         return err_set(err, ERR_INPUT, "gate.%s must be an object of new and current", where);
-    enum err_code code = read_number(pair, where, "new", AMOUNT_MAX, now, NULL, err);
+    enum err_code code = read_number(pair, where, "new", AMOUNT_MAX, now, &known, err);
     if (code == OK)
         code = read_number(pair, where, "current", AMOUNT_MAX, former, &known, err);
     return code == OK ? OK : err_context(err, "gate");

@@ -221,6 +221,8 @@ static void add_result(const struct record *rec, const char *fence, struct str *
         str_add(to, ". ");
         add_reason(rec, to);
         add_bill(rec, to);
+        if (s->reason == REASON_GATE)
+            str_addf(to, "\nTo publish it all the same, send:\n{\"v\":1,\"action\":\"publish\",\"job_id\":\"%s\"}", name);
         return;
     }
     str_addf(to, "Job `%s` %s: ", name,
