@@ -31,6 +31,7 @@ MESSAGES = (
     '{"v":1,"dataset":"a.zip","vm_sizes":["Standard_D8s_v5","standard_D8s_v4"],"vm_size":"D8s"}',
     '{"v":1,"dataset":"a.zip","regions":["Japan East","japanwest"],"spot":"prefer","force":true}',
     base64.b64encode("写真 1.zip".encode()).decode(),
+    '{"v":1,"dataset":"a.zip","publish":"never","line":"screws"}',
 )
 CONNECTIONS = (
     "DefaultEndpointsProtocol=https;AccountName=a;AccountKey="
@@ -94,6 +95,16 @@ def main() -> None:
         "files": files, "metrics": {"primary": "map", "value": 0.5, "images": 3},
     }  # fmt: skip
     put("record", "manifest", json.dumps(manifest).encode())
+    rows = [("ok", 20, 0.7, 0.69), ("dent", 12, 0.61, 0.69), ("rust", 0, None, None)]
+    gate = {
+        "images": 40, "new": 0.712, "current": 0.695, "current_version": 7,
+        "difference_sd": 0.004, "floor": 0.05,
+        "per_class": [dict(zip(("class", "images", "new", "current"), r, strict=True)) for r in rows],
+        "latency_ms": {"new": 3.1, "current": 3.0}, "size_bytes": {"new": 123, "current": 120},
+    }  # fmt: skip
+    put("record", "manifest-gate", json.dumps(manifest | {"baseline": 7, "gate": gate}).encode())
+    alone = gate | {"images": 6, "current": None, "not_comparable": "6 images are not enough"}
+    put("record", "manifest-alone", json.dumps(manifest | {"baseline": 7, "gate": alone}).encode())
 
 
 if __name__ == "__main__":
