@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -11,7 +11,9 @@ class Sample:
     """One picture: name as annotated, its file, sha256 of the file, (width, height), annotations.
 
     ``labels`` index ``Dataset.classes``. Detection: one for each of ``boxes`` (x1, y1, x2, y2 in
-    pixels within the picture). Classification: exactly one, and no box.
+    pixels within the picture). Classification: exactly one, and no box. Instance segmentation: one
+    for each of ``polygons``, the parts of an object, each flat [x1, y1, x2, y2, ...] in pixels, and
+    for each of ``boxes``, which are around them; no polygons otherwise.
     """
 
     name: str
@@ -20,6 +22,7 @@ class Sample:
     size: tuple[int, int]
     boxes: list[list[float]]
     labels: list[int]
+    polygons: list[list[list[float]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

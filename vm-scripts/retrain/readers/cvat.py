@@ -75,6 +75,9 @@ def _image(files: Mapping[str, Path], node: ElementTree.Element, raw: Raw) -> Ra
             raw.losses[kind] += 1
         else:
             image.boxes.append((label, *corners))
+            if shape.tag == "polygon":
+                flat = shape.attrib["points"].replace(";", ",").split(",")
+                image.polygons.append((label, [[float(value) for value in flat]]))
     return image
 
 

@@ -19,13 +19,16 @@ class Mark(Enum):
 
     BOX = ("box", "boxes")
     TAG = ("tag", "tags")
+    POLYGON = ("polygon", "polygons")
 
 
 @dataclass
 class RawImage:
     """One annotated picture: name as annotated, its member (None: not in the zip), annotations.
 
-    A box is (class name, x1, y1, x2, y2) in pixels of the picture; a tag is a class name.
+    A box is (class name, x1, y1, x2, y2) in pixels of the picture; a tag is a class name; a polygon
+    is (class name, parts of one object, each flat [x1, y1, x2, y2, ...]). What has a polygon has
+    the box around it in ``boxes`` too, so that ``len(boxes) - len(polygons)`` are boxes alone.
     """
 
     name: str
@@ -34,10 +37,12 @@ class RawImage:
     height: int
     boxes: list[tuple[str, float, float, float, float]] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
+    polygons: list[tuple[str, list[list[float]]]] = field(default_factory=list)
 
     def names(self) -> list[str]:
         """Class names of all its annotations."""
-        return [label for label, *_ in self.boxes] + self.tags
+        outlined = [label for label, _ in self.polygons]
+        return [label for label, *_ in self.boxes] + self.tags + outlined
 
 
 @dataclass

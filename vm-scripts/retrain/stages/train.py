@@ -137,7 +137,10 @@ def _parent(context: Context, job: Job, folder: Path) -> str | None:
 
 def rows(samples: list[Sample]) -> list[dict[str, Any]]:
     """Pictures as the trainer reads them."""
-    return [{"path": str(s.path), "boxes": s.boxes, "labels": s.labels} for s in samples]
+    return [
+        {"path": str(s.path), "boxes": s.boxes, "labels": s.labels, "polygons": s.polygons}
+        for s in samples
+    ]
 
 
 def train(context: Context, job: Job) -> Trained:
