@@ -29,7 +29,12 @@ def start_python(home: Path, scripts: Path = SCRIPTS) -> subprocess.Popen[bytes]
         r"http://127\.0\.0\.1:\d+", (home / "job.json").read_text(encoding="utf-8")
     )
     imds = stub_url[0] if stub_url else "http://127.0.0.1:9"
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(scripts), "RETRAIN_IMDS": imds}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(scripts),
+        "RETRAIN_IMDS": imds,
+        "RETRAIN_SPARE_GIB": "0",
+    }
     command = [sys.executable, "-m", "retrain", str(home)]
     return subprocess.Popen(command, env=environment, start_new_session=True)
 

@@ -4,70 +4,22 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import re
 import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from PIL import Image
-from retrain.context import Context
-from retrain.dataset import Dataset
-from retrain.failure import Failure
-from retrain.job import Job
-from retrain.stages.check import check
-from retrain.stages.fetch import Fetched
 
 from tests.vm import fixtures
-
-
-class Bench:
-    """Runs the stage on a zip without a network."""
-
-    def __init__(self, folder: Path) -> None:
-        self.zip = folder / "a.zip"
-        self.folder = folder
-        self.warnings: list[str] = []
-        self.task = "detection"
-
-    def check(self, classes: list[str] | None = None) -> Dataset:
-        home = self.folder / "home"
-        home.mkdir(exist_ok=True)
-        nothing = cast(Any, None)
-        context = Context(home, home, logging.getLogger("test"), nothing, nothing, nothing, nothing)
-        context.results[Fetched] = Fetched(self.zip, "")
-        job = cast(Job, SimpleNamespace(zip_name="a.zip", classes=classes, task=self.task))
-        try:
-            return check(context, job)
-        finally:
-            self.warnings = context.warnings
-
-    def refused(self, classes: list[str] | None = None) -> str:
-        with pytest.raises(Failure) as caught:
-            self.check(classes)
-        assert (caught.value.exit_code, caught.value.status) == (2, "failed")
-        assert caught.value.reason.startswith("E17 zip `a.zip`: ")
-        return caught.value.reason.removeprefix("E17 zip `a.zip`: ")
+from tests.vm.bench import Bench, same
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
-
-
-def same(dataset: Dataset, made: list[fixtures.Picture]) -> bool:
-    """Whether every box came through."""
-    for sample, picture in zip(dataset.samples, made, strict=True):
-        names = [dataset.classes[label] for label in sample.labels]
-        boxes = [tuple(box) for box in sample.boxes]
-        wanted = [(shape.label, shape.box) for shape in picture.shapes]
-        if sample.name != picture.name or list(zip(names, boxes, strict=True)) != wanted:
-            return False
-        if sample.path.read_bytes() != picture.png:
-            return False
-    return True
 
 
 @pytest.mark.parametrize("kind", ["task", "project", "job"])
@@ -132,7 +84,7 @@ BROKEN = [
     (fixtures.broken_zip, r"cannot be opened \(still uploading, or damaged\?\): `images/.*broken"),
     (fixtures.truncated_zip, r"cannot be opened \(still uploading, or damaged\?\)$"),
     (fixtures.no_images_zip, r"0 images in it; export again with 'Save images' switched on"),
-    (fixtures.no_annotations_zip, r"no annotations: neither annotations.xml nor a COCO json in it"),
+    (fixtures.no_annotations_zip, r"no annotations: none that are known here; export as 'CVAT for"),
     (fixtures.no_boxes_zip, r"class `dent` has 0 boxes in 6 images"),
     (fixtures.missing_images_zip, r"2 of 5 annotated images are not in it: `item_0000.png`, `it"),
     (fixtures.climbing_zip, r"a name leads out of the zip: `../../evil.png`"),
@@ -187,11 +139,9 @@ def test_classes_that_differ_are_both_named(bench: Bench) -> None:
 
 
 def test_other_formats_are_named(bench: Bench) -> None:
-    fixtures.write_zip(
-        bench.zip,
-        [("Annotations/a.xml", b"<a/>"), ("JPEGImages/a.jpg", fixtures.pictures(1)[0].png)],
-    )
-    assert "(it looks like Pascal VOC)" in bench.refused()
+    keypoints = ("annotations/person_keypoints_default.json", b"{}")
+    fixtures.write_zip(bench.zip, [keypoints, ("images/a.jpg", fixtures.pictures(1)[0].png)])
+    assert "(it looks like COCO keypoints)" in bench.refused()
 
 
 def test_losses_are_counted(bench: Bench) -> None:
@@ -204,7 +154,7 @@ def test_losses_are_counted(bench: Bench) -> None:
         '<box label="ok" xtl="10" ytl="10" xbr="10.4" ybr="50"/>'
         '<box label="ok" xtl="400" ytl="10" xbr="500" ybr="50"/>',
         made[4].name: '<polygon label="dent" points="10,20;40,25;30,60"/>'
-        '<mask label="dent" left="5" top="6" width="20" height="10" rle="1"/>',
+        '<mask label="dent" left="5" top="6" width="20" height="10" rle="0,200"/>',
     }
     fixtures.cvat_zip(bench.zip, items=made, extra=extra)
     dataset = bench.check()
@@ -228,6 +178,7 @@ def test_coco_losses(bench: Bench) -> None:
     assert {text.split(" were")[0] for text in bench.warnings} == {
         "1 rotated boxes",
         "1 annotations without a box",
+        "1 of 8 images have no boxes and teach what is no object: `item_0000.png`",
     }
     assert [10.0, 10.0, 30.0, 40.0] in [box for s in dataset.samples for box in s.boxes]
 
@@ -237,10 +188,10 @@ def test_coco_that_is_not_whole(bench: Bench) -> None:
     text = json.dumps(fixtures.coco_json(made, ("ok", "dent")))
     images = [(f"images/default/{p.name}", p.png) for p in made]
     for content, words in (
-        (text[:-30], "is not whole JSON"),
+        (text[:-30], "not whole JSON"),
         (json.dumps({"images": []}), "is not COCO as CVAT writes it"),
         (text.replace('"category_id": 1', '"category_id": 77'), "names category 77"),
-        ("[" * 100_000, "is not whole JSON"),
+        ("[" * 100_000, "not whole JSON"),
     ):
         fixtures.write_zip(
             bench.zip, [("annotations/instances_default.json", content.encode()), *images]
@@ -320,4 +271,6 @@ def test_spare_pictures_are_told(bench: Bench) -> None:
     with fixtures.zipfile.ZipFile(bench.zip, "a") as archive:
         archive.writestr("images/spare.png", made[0].png)
     assert len(bench.check().samples) == 3
-    assert bench.warnings == ["1 images in the zip are not annotated and were not used"]
+    assert bench.warnings == [
+        "1 images in the zip are not annotated and were not used: `images/spare.png`"
+    ]

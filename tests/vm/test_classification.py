@@ -22,11 +22,12 @@ from retrain.tasks import TASKS, Wrong
 from trainers.tiny import classification, data, detection, export, learn, weights
 
 from tests.vm import fixtures, stub
+from tests.vm.bench import Bench as CheckBench
 from tests.vm.conftest import CleanRun, report_of, run_python
-from tests.vm.test_check import Bench as CheckBench
 from tests.vm.test_run import OUT, scripts_with
 from tests.vm.test_tiny import Bench as TinyBench
 
+FORMATS = "'CVAT for images 1.1' or 'Datumaro 1.0' or 'Pascal VOC 1.1' or 'ImageNet 1.0'"
 CLASSES = ["ok", "dent"]
 
 
@@ -102,7 +103,8 @@ def test_boxes_in_a_classification_job(bench: CheckBench) -> None:
     assert dataset.classes == CLASSES, "a class that only boxes have is not this task's"
     assert bench.warnings == [
         "2 boxes were left out: only tags of whole images are trained on",
-        "1 ellipses were left out: only tags of whole images are trained on",
+        "1 ellipses were left out (of class `ok` on `kind_0001.png`): "
+        "only tags of whole images are trained on",
     ]
     assert bench.check(CLASSES).classes == CLASSES
     assert "class `hole` has 0 tags in 6 images; tag some images" in bench.refused(
@@ -145,13 +147,12 @@ def test_only_the_other_kind_of_annotation(bench: CheckBench) -> None:
 
 def test_coco_has_no_tags(bench: CheckBench) -> None:
     fixtures.coco_zip(bench.zip, 4)
-    words = "COCO 1.0 has no tags; send 'CVAT for images 1.1' for classification"
-    assert bench.refused() == words
+    assert bench.refused() == f"COCO 1.0 has no tags; send {FORMATS} for classification"
 
 
-def test_no_annotations_names_the_one_format(bench: CheckBench) -> None:
+def test_no_annotations_names_the_formats(bench: CheckBench) -> None:
     fixtures.no_annotations_zip(bench.zip)
-    assert bench.refused().endswith("json in it; export as 'CVAT for images 1.1'")
+    assert bench.refused().endswith(f"known here; export as {FORMATS}")
 
 
 def test_classes_that_differ_or_are_too_few(bench: CheckBench) -> None:

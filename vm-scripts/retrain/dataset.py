@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,13 +28,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All annotated pictures, in the export's order; classes in the job's order."""
+    """All annotated pictures, in the export's order; classes in the job's order.
+
+    ``validation``: those of the line's validation zip, none of which is among ``samples``.
+    """
 
     format: str
     classes: list[str]
     samples: list[Sample]
+    validation: list[Sample] = field(default_factory=list)
 
     def per_class(self) -> dict[str, int]:
-        """Number of annotations of each class."""
-        labels = [label for sample in self.samples for label in sample.labels]
-        return {name: labels.count(index) for index, name in enumerate(self.classes)}
+        """Number of annotations of each class in the job's own zip."""
+        counts = Counter(label for sample in self.samples for label in sample.labels)
+        return {name: counts[index] for index, name in enumerate(self.classes)}

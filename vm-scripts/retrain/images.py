@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
 
 
 class Unreadable(ValueError):
@@ -26,6 +28,19 @@ def open_rgb(path: Path) -> Image.Image:
                 return _eight_bits(turned).convert("RGB")
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise Unreadable(f"{type(error).__name__}") from None
+
+
+def measure(path: Path) -> tuple[int, int] | None:
+    """Width and height as ``open_rgb`` would give them, from the file's head; None: no picture."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                width, height = image.size
+                turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
+                return (height, width) if turned else (width, height)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return None
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

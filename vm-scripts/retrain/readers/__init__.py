@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import coco, cvat
+from . import coco, cvat, datumaro_json, imagenet, voc, yolo
 from .raw import Mark, Raw, ReadProblem
 
 __all__ = ["READERS", "Mark", "Raw", "ReadProblem", "Reader"]
@@ -27,5 +27,9 @@ class Reader:
 
 READERS = (
     Reader("CVAT for images 1.1", frozenset(Mark), cvat.find, cvat.read),
-    Reader("COCO 1.0", frozenset({Mark.BOX}), coco.find, coco.read),
+    Reader("COCO 1.0", frozenset({Mark.BOX, Mark.POLYGON}), coco.find, coco.read),
+    Reader("Datumaro 1.0", frozenset(Mark), datumaro_json.find, datumaro_json.read),
+    Reader("Pascal VOC 1.1", frozenset({Mark.BOX, Mark.TAG}), voc.find, voc.read),
+    Reader("YOLO", frozenset({Mark.BOX}), yolo.find, yolo.read),
+    Reader("ImageNet 1.0", frozenset({Mark.TAG}), imagenet.find, imagenet.read),
 )

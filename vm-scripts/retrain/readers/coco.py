@@ -1,4 +1,9 @@
-"""'COCO 1.0': annotations/instances_<subset>.json with images/<subset>/ or images/."""
+"""'COCO 1.0': annotations/instances_<subset>.json with images/<subset>/ or images/.
+
+Datumaro reads it from a copy that is put right before: it passes over annotations of pictures that
+are not declared, keeps one of two pictures with the same id, reads category 0 as "no class", and
+turns the order round.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .raw import Raw, RawImage, ReadProblem, composed, locate
+from .library import Desk, desk, text_of
+from .raw import Raw, RawImage, ReadProblem, label_of, locate
 
 _NAME = re.compile(r"annotations/instances_(?P<subset>[^/]+)\.json")
 
@@ -20,56 +26,93 @@ def find(files: Mapping[str, Path]) -> list[str]:
 
 def read(files: Mapping[str, Path], members: list[str]) -> Raw:
     """All pictures of all subsets; classes by name, in the order of the first file."""
-    raw = Raw([], [])
-    for member in members:
-        match = _NAME.fullmatch(member)
-        assert match, "only members that find() returned"
-        try:
-            document = json.loads(files[member].read_bytes().decode("utf-8-sig"))
-            _add(raw, files, document, match["subset"])
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, ReadProblem):
+    raw = Raw()
+    with desk(files) as table:
+        table.write("images/none.txt", "")
+        for number, member in enumerate(members):
+            match = _NAME.fullmatch(member)
+            assert match, "only members that find() returned"
+            copy = f"annotations/instances_{number}.json"
+            try:
+                document = parsed(files, member)
+                table.write(copy, json.dumps(_copy(document, files, match["subset"], table, raw)))
+                del document
+                table.read("coco_instances", copy, raw, grouped=True)
+            except ReadProblem as error:
                 raise ReadProblem(f"`{member}`: {error}") from None
-            raise ReadProblem(f"`{member}` is not whole JSON ({type(error).__name__})") from None
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ReadProblem(
-                f"`{member}` is not COCO as CVAT writes it ({type(error).__name__}: {error})"
-            ) from None
-    return raw
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise unlike(member, "COCO", error) from None
+        return table.clear(raw)
 
 
-def _add(raw: Raw, files: Mapping[str, Path], document: Any, subset: str) -> None:
-    names = {row["id"]: composed(str(row["name"]).strip()) for row in document["categories"]}
-    raw.classes += [name for name in names.values() if name not in raw.classes]
-    images: dict[Any, RawImage] = {}
+def _copy(
+    document: Any, files: Mapping[str, Path], subset: str, table: Desk, raw: Raw
+) -> dict[str, Any]:
+    """The document with pictures, classes and annotations numbered anew."""
+    names: dict[Any, str] = {}
+    for row in document["categories"]:
+        names[row["id"]] = label_of(row["name"])
+    if len(set(names.values())) < len(document["categories"]):
+        raise ReadProblem("two classes have the same name or the same id")
+    category = {old: new for new, old in enumerate(names, 1)}
+    numbers: dict[Any, int] = {}
     for row in document["images"]:
-        name = str(row["file_name"])
-        image = RawImage(name, locate(files, name, subset), int(row["width"]), int(row["height"]))
-        if row["id"] in images:
+        if row["id"] in numbers:
             raise ReadProblem(f"two pictures have the id {row['id']}")
-        images[row["id"]] = image
+        name = str(row["file_name"])
+        size = int(row["width"]), int(row["height"])
+        numbers[row["id"]] = table.number(RawImage(name, locate(files, name, subset), *size))
+    annotations = []
     for row in document["annotations"]:
         if row["category_id"] not in names:
             raise ReadProblem(f"a box names category {row['category_id']}, which is not declared")
-        if row["image_id"] not in images:
+        if row["image_id"] not in numbers:
             raise ReadProblem(f"a box names picture {row['image_id']}, which is not declared")
-        box = row.get("bbox") or _around(row.get("segmentation"))
-        if box is None:
-            raw.losses["annotations without a box"] += 1
-        elif float((row.get("attributes") or {}).get("rotation") or 0) % 360 != 0:
-            raw.losses["rotated boxes"] += 1
-        else:
-            x, y, w, h = (float(value) for value in box)
-            images[row["image_id"]].boxes.append((names[row["category_id"]], x, y, x + w, y + h))
-    raw.images += images.values()
+        number, label = numbers[row["image_id"]], names[row["category_id"]]
+        shape = _shape(row)
+        if shape is None:
+            raw.lose("annotations without a box", table.images[number].name, label)
+            continue
+        place = {"id": len(annotations) + 1, "image_id": number}
+        annotations.append({**place, "category_id": category[row["category_id"]], **shape})
+    return {
+        "categories": [{"id": category[old], "name": name} for old, name in names.items()],
+        "images": [
+            {"id": n, "file_name": f"{n}.png", "width": image.width, "height": image.height}
+            for n, image in ((n, table.images[n]) for n in numbers.values())
+        ],
+        "annotations": annotations,
+    }
 
 
-def _around(segmentation: Any) -> list[float] | None:
-    """x, y, w, h around polygons given as lists of numbers."""
-    if not isinstance(segmentation, list) or not segmentation:
+def _shape(row: dict[str, Any]) -> dict[str, Any] | None:
+    """What the library reads of an annotation; None when there is neither box nor outline."""
+    box, outline = row.get("bbox") or [], row.get("segmentation") or []
+    if isinstance(outline, list):
+        outline = [part for part in outline if len(part) >= 6 and len(part) % 2 == 0]
+    if not box and not outline:
         return None
-    flat = [float(v) for polygon in segmentation for v in polygon]
-    xs, ys = flat[0::2], flat[1::2]
-    if not xs or not ys:
-        return None
-    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+    rotation = (row.get("attributes") or {}).get("rotation")
+    return {
+        "bbox": box,
+        "segmentation": outline,
+        "iscrowd": int(bool(row.get("iscrowd"))),
+        "attributes": {"rotation": rotation},
+    }
+
+
+def parsed(files: Mapping[str, Path], member: str) -> Any:
+    """A member that is JSON."""
+    try:
+        return json.loads(text_of(files, member))
+    except ReadProblem:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ReadProblem(f"not whole JSON ({type(error).__name__})") from None
+
+
+def unlike(member: str, title: str, error: Exception) -> ReadProblem:
+    """JSON that is something else."""
+    return ReadProblem(
+        f"`{member}` is not {title} as CVAT writes it ({type(error).__name__}: {error})"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -44,23 +43,68 @@ class RawImage:
         outlined = [label for label, _ in self.polygons]
         return [label for label, *_ in self.boxes] + self.tags + outlined
 
+    def outline(self, label: str, parts: list[list[float]]) -> None:
+        """Add one object by its polygons, and the box around them."""
+        xs = [x for part in parts for x in part[0::2]]
+        ys = [y for part in parts for y in part[1::2]]
+        self.boxes.append((label, min(xs), min(ys), max(xs), max(ys)))
+        self.polygons.append((label, parts))
+
+
+@dataclass
+class Loss:
+    """Annotations of one kind that could not be kept: how many, on which pictures, of which
+    classes (as sets in order)."""
+
+    count: int = 0
+    images: dict[str, None] = field(default_factory=dict)
+    classes: dict[str, None] = field(default_factory=dict)
+
 
 @dataclass
 class Raw:
     """Classes in the export's order, pictures in the export's order, what could not be kept.
 
-    ``losses`` counts shapes by a word for people; ``notes`` are further remarks.
+    ``losses``: by a word for people; ``notes`` are further remarks; ``holes``: masks whose holes
+    were filled.
     """
 
-    classes: list[str]
-    images: list[RawImage]
-    losses: Counter[str] = field(default_factory=Counter)
+    classes: list[str] = field(default_factory=list)
+    images: list[RawImage] = field(default_factory=list)
+    losses: dict[str, Loss] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    holes: int = 0
+
+    def lose(self, what: str, image: str, label: str | None) -> None:
+        """Count an annotation that is left out."""
+        loss = self.losses.setdefault(what, Loss())
+        loss.count += 1
+        loss.images[image] = None
+        if label:
+            loss.classes[label] = None
+
+    def declare(self, names: list[str]) -> None:
+        """Add classes that are not there yet."""
+        self.classes += [name for name in dict.fromkeys(names) if name not in self.classes]
 
 
 def composed(name: str) -> str:
     """Unicode NFC, ``/`` between folders."""
     return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def label_of(name: object) -> str:
+    """A class name as it is compared: composed, no blanks around it."""
+    return unicodedata.normalize("NFC", str(name or "").strip())
+
+
+def turned(rotation: object) -> bool:
+    """Whether a box with this attribute stands askew. An attribute of the same name that holds no
+    number is somebody's own."""
+    try:
+        return float(str(rotation or 0)) % 360 != 0
+    except ValueError:
+        return False
 
 
 def locate(files: Mapping[str, Path], name: str, subset: str | None) -> str | None:

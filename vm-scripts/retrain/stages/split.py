@@ -1,4 +1,7 @@
-"""split: which pictures train, which choose the epoch, which judge; split.json."""
+"""split: which pictures train, which choose the epoch, which judge; split.json.
+
+The pictures of the line's validation zip only ever judge; they are not counted in the asked share.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from ..context import Context
 from ..dataset import Dataset, Sample
-from ..failure import Failure, bad_zip
+from ..failure import Failure, bad_zip, some
 from ..files import write_json
 from ..job import Job
 from ..net import NetFailure
@@ -34,6 +37,7 @@ def split(context: Context, job: Job) -> Split:
     """Divide the pictures and write out/split.json."""
     dataset = context.result(Dataset)
     known = merged(_former(context, job, "parent_split"), _former(context, job, "current_split"))
+    judges = _judges(context, dataset.validation, known)
     items = [Item(s.sha256, s.name, tuple(s.labels)) for s in dataset.samples]
     try:
         sides = divide(items, known, job.train_share, job.seed, job.group)
@@ -45,12 +49,12 @@ def split(context: Context, job: Job) -> Split:
         "seed": job.seed,
         "train": job.train_share,
         "group": job.group,
-        "images": {**known, **sides},
+        "images": {**known, **sides, **_entries(judges)},
     }
     context.out.mkdir(parents=True, exist_ok=True)
     write_json(context.out / "split.json", document)
     train = [s for s in dataset.samples if sides[s.sha256]["side"] == "train"]
-    val = [s for s in dataset.samples if sides[s.sha256]["side"] == "val"]
+    val = [s for s in dataset.samples if sides[s.sha256]["side"] == "val"] + judges
     for side, samples in (("training", train), ("validation", val)):
         if not any(sample.labels for sample in samples):
             mark = task_of(job).mark.value[0]
@@ -58,6 +62,22 @@ def split(context: Context, job: Job) -> Split:
     _tell_gaps(context, dataset, train, val)
     context.log.info("split: %d train, %d validation images", len(train), len(val))
     return Split(train, val, *halves(val))
+
+
+def _judges(context: Context, validation: list[Sample], known: dict[str, Any]) -> list[Sample]:
+    """The validation zip's pictures that no ancestor has trained on: a model is not to be judged
+    on what it was shown, be it the new one or the one that it is compared with."""
+    taught = [s.name for s in validation if known.get(s.sha256, {}).get("side") == "train"]
+    if taught:
+        context.warn(
+            f"{len(taught)} of {len(validation)} images of the validation zip were trained on by "
+            f"former runs and judge nothing: {some(taught)}"
+        )
+    return [s for s in validation if known.get(s.sha256, {}).get("side") != "train"]
+
+
+def _entries(judges: list[Sample]) -> dict[str, dict[str, str]]:
+    return {s.sha256: {"side": "val", "run": "validation zip", "name": s.name} for s in judges}
 
 
 def halves(val: list[Sample]) -> tuple[list[Sample], list[Sample], bool]:
