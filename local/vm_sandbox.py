@@ -80,6 +80,7 @@ class Sandbox:
             "PATH": f"{self.root / 'shim'}:{SYSTEM_PATH}",
             "LANG": "C.UTF-8",
             "RETRAIN_IMDS": self._imds_url,
+            "RETRAIN_SPARE_GIB": "0",  # the disk of this machine is not the VM's
             "UV_CACHE_DIR": str(UV_CACHE),
             name: value,
             **self._clock.environment(),

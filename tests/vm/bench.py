@@ -47,7 +47,9 @@ class Bench:
         fields = {"zip_name": "a.zip", "classes": classes, "task": self.task, "line": "default"}
         self.job = cast(Job, SimpleNamespace(**fields, links=self.links, **SPLIT))
         try:
-            return check(context, self.job)
+            dataset = check(context, self.job)
+            context.results[Dataset] = dataset
+            return dataset
         finally:
             self.warnings = context.warnings
 

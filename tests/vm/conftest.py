@@ -22,6 +22,9 @@ for _folder in (str(ROOT), str(SCRIPTS)):
 
 from tests.vm import fixtures, stub  # noqa: E402
 
+SPARE_GIB = "0"
+"""This machine's disk is not the VM's."""
+
 
 def start_python(home: Path, scripts: Path = SCRIPTS) -> subprocess.Popen[bytes]:
     """``python -m retrain`` on an attempt's folder, in a process group of its own."""
@@ -33,7 +36,7 @@ def start_python(home: Path, scripts: Path = SCRIPTS) -> subprocess.Popen[bytes]
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(scripts),
         "RETRAIN_IMDS": imds,
-        "RETRAIN_SPARE_GIB": "0",
+        "RETRAIN_SPARE_GIB": SPARE_GIB,
     }
     command = [sys.executable, "-m", "retrain", str(home)]
     return subprocess.Popen(command, env=environment, start_new_session=True)

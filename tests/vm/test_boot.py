@@ -115,6 +115,7 @@ class Machine:
         return {
             "PATH": f"{self.shims}:{os.environ['PATH']}",
             "RETRAIN_IMDS": self.cloud.url,
+            "RETRAIN_SPARE_GIB": "0",
             "UV_LOG": str(self.folder / "uv.log"),
             **more,
         }

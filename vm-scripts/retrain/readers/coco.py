@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .library import Desk, desk, text_of
-from .raw import Raw, RawImage, ReadProblem, label_of, locate
+from .raw import Raw, RawImage, ReadProblem, composed, label_of, locate
 
 _NAME = re.compile(r"annotations/instances_(?P<subset>[^/]+)\.json")
 
@@ -59,7 +59,7 @@ def _copy(
     for row in document["images"]:
         if row["id"] in numbers:
             raise ReadProblem(f"two pictures have the id {row['id']}")
-        name = str(row["file_name"])
+        name = composed(str(row["file_name"]))
         size = int(row["width"]), int(row["height"])
         numbers[row["id"]] = table.number(RawImage(name, locate(files, name, subset), *size))
     annotations = []

@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from .masks import from_runs, outline
-from .raw import Raw, RawImage, ReadProblem, label_of, locate, turned
+from .raw import Raw, RawImage, ReadProblem, composed, label_of, locate, turned
 
 NAME = "annotations.xml"
 # Shapes that have no upright box; they are counted and left out.
@@ -86,7 +86,7 @@ def _nodes(path: Path) -> Iterator[ElementTree.Element]:
 
 
 def _image(files: Mapping[str, Path], node: ElementTree.Element, raw: Raw) -> RawImage:
-    name = node.get("name") or ""
+    name = composed(node.get("name") or "")
     try:
         width, height = int(node.get("width", "")), int(node.get("height", ""))
     except ValueError:

@@ -15,7 +15,7 @@ from typing import Any
 from ..images import SUFFIXES
 from .coco import parsed, unlike
 from .library import LOST, Desk, desk, size_of
-from .raw import Raw, RawImage, ReadProblem, label_of, locate
+from .raw import Raw, RawImage, ReadProblem, composed, label_of, locate
 
 _NAME = re.compile(r"annotations/(?P<subset>[^/]+)\.json")
 _OTHERS = re.compile(
@@ -60,7 +60,7 @@ def _copy(
     items = []
     for item in document["items"]:
         said = item.get("image") or {}
-        name = str(said.get("path") or item["id"])
+        name = composed(str(said.get("path") or item["id"]))
         member = _member(files, name, subset)
         height, width = said.get("size") or size_of(files, member)[::-1]
         image = RawImage(name, member, int(width), int(height))

@@ -89,8 +89,8 @@ class Raw:
 
 
 def composed(name: str) -> str:
-    """Unicode NFC, ``/`` between folders."""
-    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+    """Unicode NFC, ``/`` between folders, none in front."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).lstrip("/")
 
 
 def label_of(name: object) -> str:
@@ -109,7 +109,7 @@ def turned(rotation: object) -> bool:
 
 def locate(files: Mapping[str, Path], name: str, subset: str | None) -> str | None:
     """The member that holds picture ``name``: below images/<subset>/, images/ or at the root."""
-    clean = composed(name).lstrip("/")
+    clean = composed(name)
     places = [f"images/{clean}", clean]
     if subset:
         places = [f"images/{subset}/{clean}", f"{subset}/{clean}", *places]
