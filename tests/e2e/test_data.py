@@ -202,6 +202,7 @@ CASES = [
     Case("v-climb", "climb.zip", fixtures.climbing_zip, words="E17 zip `"),
     Case("v-classes", "classes.zip", fixtures.cvat_zip, words="`scratch`", classes="ok,scratch"),
     Case("v-utf8", JAPANESE_ZIP, fixtures.japanese_zip, "succeeded"),
+    Case("v-coco", "coco.zip", lambda path: fixtures.coco_zip(path, 8), "succeeded"),
     Case(
         "v-cp932",
         "cp932.zip",

@@ -162,6 +162,10 @@ def test_losses_are_counted(bench: Bench) -> None:
     for words in ("1 ellipses", "1 polylines", "1 point sets", "1 rotated boxes"):
         assert words in counted
     assert "1 boxes reached outside their image and were cut at its edge" in bench.warnings
+    assert (
+        "1 images have annotations that reach outside them (of class `ok`): `item_0003.png`"
+        in bench.warnings
+    )
     assert any(text.startswith("2 boxes were narrower than 1 pixel") for text in bench.warnings)
     assert dataset.samples[3].boxes[-1] == [0.0, 0.0, 50.0, 50.0]
     assert dataset.samples[4].boxes[-2:] == [[10.0, 20.0, 40.0, 60.0], [5.0, 6.0, 25.0, 16.0]]

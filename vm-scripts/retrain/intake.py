@@ -170,6 +170,8 @@ def _samples(intake: Intake, task: Task[Any], classes: list[str], warn: Warn) ->
         )
     sizes = [(image.width, image.height) for image in raw.images]
     marked = task.marked(raw.images, sizes, classes, warn)
+    if task.mark is not Mark.TAG:
+        _tell_edges(raw, warn)
     empty = [i.name for i, parts in zip(raw.images, marked, strict=True) if not parts[1]]
     if empty:
         warn(
@@ -180,6 +182,22 @@ def _samples(intake: Intake, task: Task[Any], classes: list[str], warn: Warn) ->
         Sample(image.name, files[image.member or ""], sha256, size, *parts)
         for image, size, (_, sha256), parts in zip(raw.images, sizes, seen, marked, strict=True)
     ]
+
+
+def _tell_edges(raw: Raw, warn: Warn) -> None:
+    """Where annotations reach out of their picture, which the task has cut or left out."""
+    places: dict[str, None] = {}
+    classes: dict[str, None] = {}
+    for image in raw.images:
+        for label, x1, y1, x2, y2 in image.boxes:
+            if x1 < 0 or y1 < 0 or x2 > image.width or y2 > image.height:
+                places[image.name] = None
+                classes[label] = None
+    if places:
+        warn(
+            f"{len(places)} images have annotations that reach outside them "
+            f"(of class {some(list(classes))}): {some(list(places))}"
+        )
 
 
 def _check_twins(zip_name: str, samples: list[Sample], warn: Warn) -> None:
