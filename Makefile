@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON := .venv/bin/python
 SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CMakePresets.json \
 	tests/c tests/sim -type f -not -name '*.pyc' 2>/dev/null)
+# What a package asks for and we do not use (see vm-scripts/locks/runner.in).
+LEFT_OUT := matplotlib contourpy cycler fonttools kiwisolver pyparsing
 SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
 
 .PHONY: help setup build dist demo test drill layers lint sanitize fuzz mutants bench soak size format lock clean
@@ -70,7 +72,8 @@ format: setup .cache/debian-packages-check ## put C and Python into shape
 
 lock: setup ## renew the lock of the Python packages
 	@.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-header --no-emit-index-url --no-annotate tools/requirements.in -o tools/requirements.txt
+		--no-header --no-emit-index-url --no-annotate $(addprefix --no-emit-package ,$(LEFT_OUT)) \
+		tools/requirements.in -o tools/requirements.txt
 
 clean: ## remove what was built; installed packages stay
 	rm -rf build dist
@@ -92,7 +95,7 @@ node_modules/.made: package-lock.json | .cache/debian-packages
 	@echo 'Installing the Python packages'
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 is needed")'
 	@python3 -m venv .venv
-	@.venv/bin/pip install -qq --require-hashes -r $<
+	@.venv/bin/python -m pip install -qq --require-hashes --no-deps -r $<
 	@touch $@
 
 build/release/.built: $(SOURCES) | .cache/debian-packages

@@ -22,8 +22,9 @@ import openvino as ov
 import pytest
 from PIL import Image
 from retrain import __main__ as program
-from retrain.detection import Drawn, score
+from retrain.detection import Drawn
 from retrain.inference import Detector
+from retrain.matching import score
 
 from tests.vm import fixtures, stub
 from tests.vm.conftest import SCRIPTS, CleanRun, report_of, run_python, start_python

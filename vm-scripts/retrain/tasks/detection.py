@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Sample
-from ..detection import Drawn, Found, score
+from ..detection import Drawn, Found
 from ..inference import Detector, detect_by_model_api
+from ..matching import score
 from ..readers import Mark, Raw
 from ..readers.raw import RawImage
 from .base import Marked, Measured, Rgb, Task, Wrong

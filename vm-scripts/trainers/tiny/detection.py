@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from retrain.detection import MAX_FOUND, Drawn, Found, best_threshold, score, suppress
+from retrain.detection import MAX_FOUND, Drawn, Found
+from retrain.matching import Matches
 
 from . import network
+from .boxes import best_threshold, suppress
 from .learn import Picture
 from .network import GRID, PATCH, SIZE, Array, Params, forward, sigmoid, softmax
 
@@ -142,9 +144,9 @@ def measure(params: Params, pictures: list[Picture]) -> dict[str, Any]:
     found = detect(params, np.stack([p.pixels for p in pictures]))
     drawn = [Drawn(p.boxes, p.labels) for p in pictures]
     classes = len(params["head.b"]) - FIXED_HEAD
-    result = score(found, drawn, classes)
-    threshold = best_threshold(found, drawn, classes)
-    return {"map": result.map, "map50": result.map50, "threshold": threshold}
+    matches = Matches(found, drawn, classes)
+    result = matches.score
+    return {"map": result.map, "map50": result.map50, "threshold": best_threshold(matches)}
 
 
 def rank(row: dict[str, Any]) -> tuple[float, ...]:
