@@ -82,7 +82,7 @@ def clean_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CleanRun]:
     folder = tmp_path_factory.mktemp("clean")
     made = fixtures.cvat_zip(folder / "a.zip", 40, ("点字 ブロック", "dent"))
     with stub.Server() as cloud:
-        document = stub.job_document(cloud, folder / "a.zip")
+        document = stub.job_document(cloud, folder / "a.zip", links=stub.shown_links(cloud))
         home = stub.write_home(folder / "home", document)
         code = run_python(home)
         yield CleanRun(home, cloud, document, made, code)

@@ -289,6 +289,28 @@ def job_document(cloud: Cloud, zip_path: Path, **changes: Any) -> dict[str, Any]
     }
 
 
+SHOWN = {
+    "log_curve": "training_curve.png",
+    "log_quality": "quality.png",
+    "log_worst": "worst_images.png",
+    "log_benchmark": "benchmark.json",
+}
+
+
+def shown_links(cloud: Cloud, job_id: str = "job-a") -> dict[str, str]:
+    """Links to what people look at; without them it is not made, which is quicker."""
+    return {link: cloud.link(f"/file/logs/{job_id}/{name}", "rcw") for link, name in SHOWN.items()}
+
+
+def current_links(cloud: Cloud, folder: str) -> dict[str, str]:
+    """Links to the line's current model, which is in a folder of the stub's blobs."""
+    names = ("manifest.json", "model.xml", "model.bin", "labels.json", "split.json")
+    return {
+        "current_" + name.removeprefix("model.").split(".")[0]: cloud.link(folder + name, "r")
+        for name in names
+    }
+
+
 def write_home(home: Path, document: dict[str, Any]) -> Path:
     """An attempt's folder with job.json in it, as far as Python needs it."""
     home.mkdir(parents=True, exist_ok=True)

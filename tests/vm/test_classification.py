@@ -485,7 +485,10 @@ def test_the_wrong_task_for_the_zip(tmp_path: Path, cloud: stub.Cloud) -> None:
     assert report["reason"].startswith("E17 zip `a.zip`: no annotations: 8 images and not one box")
     report = refused(cloud, tmp_path, task="instance_segmentation")
     assert report["stage"] == "check"
-    assert report["reason"].startswith("`instance_segmentation` is not trained here")
+    assert "not one polygon; for the 8 tags of whole images" in report["reason"]
+    report = refused(cloud, tmp_path, task="keypoints")
+    assert report["stage"] == "check"
+    assert report["reason"].startswith("`keypoints` is not trained here")
 
 
 @pytest.mark.parametrize(

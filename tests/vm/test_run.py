@@ -104,6 +104,14 @@ def test_everything_is_there(clean_run: CleanRun) -> None:
     lineage = manifest["lineage"]
     zip_bytes = bytes(clean_run.cloud.files["/file/train/a.zip"])
     assert lineage["zip_sha256"] == hashlib.sha256(zip_bytes).hexdigest()
+    gate = manifest["gate"]
+    assert (gate["images"], gate["new"]) == (12, metrics["value"])
+    assert gate["current"] is gate["current_version"] is gate["difference_sd"] is None
+    assert gate["floor"] == 0.05
+    assert [row["class"] for row in gate["per_class"]] == ["点字 ブロック", "dent"]
+    assert gate["size_bytes"]["new"] == sum(e["size"] for e in manifest["files"][:2])
+    assert gate["latency_ms"]["new"] > 0
+    assert "not_comparable" not in gate
     assert (lineage["epochs_done"], lineage["images_train"], lineage["images_val"]) == (20, 28, 12)
 
 
@@ -121,6 +129,7 @@ def test_it_learned(clean_run: CleanRun) -> None:
     assert metrics["map50"] > 0.85
     assert metrics["epochs"][-1]["loss"] < metrics["epochs"][0]["loss"] / 2
     assert metrics["value"] == pytest.approx(metrics["trainer_value"], abs=0.02)
+    assert metrics["model_api_value"] == pytest.approx(metrics["select_value"], abs=0.05)
 
 
 def test_published_model_is_right_without_us(clean_run: CleanRun, tmp_path: Path) -> None:
@@ -168,6 +177,23 @@ def test_logs_are_kept(clean_run: CleanRun) -> None:
     assert result["checkpoint"]["sha256"] == hashlib.sha256(files["latest.pth"]).hexdigest()
     assert files["split.json"] == clean_run.published("split.json")
     assert b"epoch 20:" in files["train.log"]
+    assert result["gate"] == json.loads(clean_run.published("manifest.json"))["gate"]
+    parts = result["verify_seconds"]
+    assert {"load", "openvino", "model_api", "benchmark", "draw"} <= set(parts)
+
+
+def test_what_people_look_at(clean_run: CleanRun) -> None:
+    files = {k.removeprefix(LOGS): bytes(v) for k, v in clean_run.cloud.files.items() if LOGS in k}
+    for name in ("training_curve.png", "quality.png", "worst_images.png"):
+        picture = Image.open(io.BytesIO(files[name]))
+        assert picture.format == "PNG"
+        assert len(files[name]) < 2_000_000
+        assert len(np.unique(np.asarray(picture).reshape(-1, 3), axis=0)) > 10
+    speed = json.loads(files["benchmark.json"])
+    assert speed["shape"] == [1, 240, 320, 3]
+    assert all(value > 0 for value in speed["new"].values())
+    gate = json.loads(clean_run.published("manifest.json"))["gate"]
+    assert gate["latency_ms"] == {"new": speed["new"]["p50_ms"], "current": None}
 
 
 def test_heart_beat(clean_run: CleanRun) -> None:
@@ -198,8 +224,7 @@ def test_next_job_continues(clean_run: CleanRun, tmp_path: Path) -> None:
     cloud = clean_run.cloud
     former = [("parent_checkpoint", LOGS + "latest.pth"), ("parent_split", LOGS + "split.json")]
     links = {name: cloud.link(path, "r") for name, path in former}
-    links["current_split"] = cloud.link(OUT + "split.json", "r")
-    links["current_manifest"] = cloud.link(OUT + "manifest.json", "r")
+    links |= stub.current_links(cloud, OUT)
     new = fixtures.pictures(6, ("点字 ブロック", "scratch"), seed=8, pattern="new_{:04d}.png")
     items = clean_run.pictures[:14] + new
     classes = ("scratch", "点字 ブロック", "dent")
@@ -222,6 +247,9 @@ def test_next_job_continues(clean_run: CleanRun, tmp_path: Path) -> None:
     after = json.loads(cloud.blobs["/blob/job-files/out/job-b/1/split.json"])["images"]
     assert len(after) == 46
     assert all(after[sha]["side"] == entry["side"] for sha, entry in before.items())
+    gate = manifest["gate"]
+    assert (gate["current"], gate["images"]) == (None, 7)
+    assert gate["not_comparable"].startswith("7 validation images that neither model")
     assert json.loads((home / "work/out/result.json").read_text())["warnings"] == []
 
 

@@ -24,19 +24,24 @@ SMALL_SET = 60
 @dataclass(frozen=True)
 class Split:
     """Pictures of each side. ``select`` chooses the epoch and the threshold, ``gate`` only judges;
-    both are all of ``val`` when there are fewer than 60 (``small_set``)."""
+    both are all of ``val`` when there are fewer than 60 (``small_set``). ``learned``: sha256 of the
+    pictures that the former run, the current model or one of their ancestors trained on;
+    ``current_told``: whether the current model's are known."""
 
     train: list[Sample]
     val: list[Sample]
     select: list[Sample]
     gate: list[Sample]
     small_set: bool
+    learned: frozenset[str] = frozenset()
+    current_told: bool = False
 
 
 def split(context: Context, job: Job) -> Split:
     """Divide the pictures and write out/split.json."""
     dataset = context.result(Dataset)
-    known = merged(_former(context, job, "parent_split"), _former(context, job, "current_split"))
+    current = _former(context, job, "current_split")
+    known = merged(_former(context, job, "parent_split"), current)
     judges = _judges(context, dataset.validation, known)
     items = [Item(s.sha256, s.name, tuple(s.labels)) for s in dataset.samples]
     try:
@@ -61,7 +66,8 @@ def split(context: Context, job: Job) -> Split:
             raise bad_zip(job.zip_name, f"no {side} image has a {mark}; annotate at least 2 images")
     _tell_gaps(context, dataset, train, val)
     context.log.info("split: %d train, %d validation images", len(train), len(val))
-    return Split(train, val, *halves(val))
+    learned = frozenset(sha256 for sha256, entry in known.items() if entry["side"] == "train")
+    return Split(train, val, *halves(val), learned, current is not None)
 
 
 def _judges(context: Context, validation: list[Sample], known: dict[str, Any]) -> list[Sample]:

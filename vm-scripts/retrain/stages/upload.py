@@ -13,6 +13,8 @@ from ..files import dumps, sha256_file, sha256_of, write_json
 from ..job import Job
 from ..net import NetFailure
 from ..report import result
+from ..show import FILES as SHOWN
+from ..show import folder
 from ..tasks import task_of
 from .export import Exported
 from .fetch import Fetched
@@ -29,6 +31,8 @@ FILES = (
     ("metrics.json", "out_metrics", "application/json"),
     ("sample.png", "out_sample", "image/png"),
 )
+# Beside the model of some tasks, where there is a link for it.
+BESIDE = {"predict.py": ("out_predict", "text/x-python")}
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def upload(context: Context, job: Job) -> Uploaded:
     began = time.monotonic()
     try:
         _logs(context, job, began)
-        for name, link, kind in FILES:
+        for name, link, kind in published(job):
             context.net.put_blob(job.link(link), (context.out / name).read_bytes(), kind)
         document = manifest(context, job)
         write_json(context.out / "manifest.json", document)
@@ -54,6 +58,12 @@ def upload(context: Context, job: Job) -> Uploaded:
         raise Failure(f"the model could not be uploaded: {problem}") from None
     context.log.info("upload: manifest %s", "written" if first else "was there already")
     return Uploaded(first)
+
+
+def published(job: Job) -> list[tuple[str, str, str]]:
+    """``FILES`` and what this job's task publishes beside them."""
+    more = [(name, *BESIDE[name]) for name in task_of(job).beside]
+    return [*FILES, *(row for row in more if row[1] in job.links)]
 
 
 def known_parts(context: Context, job: Job) -> dict[str, Any]:
@@ -78,6 +88,8 @@ def known_parts(context: Context, job: Job) -> dict[str, Any]:
         }
     if isinstance(verified := results.get(Verified), Verified):
         parts["metrics"] = verified.metrics
+        parts["gate"] = verified.gate
+        parts["verify_seconds"] = verified.seconds
     return parts
 
 
@@ -87,6 +99,10 @@ def _logs(context: Context, job: Job, began: float) -> None:
     net.put_file(job.link("log_latest"), context.result(Trained).best)
     net.put_file(job.link("log_metrics"), (out / "metrics.json").read_bytes())
     net.put_file(job.link("log_split"), (out / "split.json").read_bytes())
+    for link, name in SHOWN.items():
+        path = folder(context) / name
+        if link in job.links and path.exists():
+            net.put_file(job.link(link), path.read_bytes())
     step = {"stage": "upload", "seconds": round(time.monotonic() - began, 3)}
     document = result(context, "succeeded", "upload", known_parts(context, job))
     document["steps"] = [*context.steps, step]
@@ -114,7 +130,7 @@ def manifest(context: Context, job: Job) -> dict[str, Any]:
                 "size": (context.out / name).stat().st_size,
                 "sha256": sha256_file(context.out / name),
             }
-            for name, _, _ in FILES
+            for name, _, _ in published(job)
         ],
         "io": {
             "input": {
@@ -130,6 +146,7 @@ def manifest(context: Context, job: Job) -> dict[str, Any]:
         },
         "min_openvino": exported.min_openvino,
         "metrics": verified.metrics,
+        "gate": verified.gate,
         "sample": {"image": "sample.png", "expected": verified.expected},
         "lineage": {
             "zip": job.zip_name,

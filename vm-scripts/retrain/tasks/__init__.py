@@ -9,10 +9,13 @@ from ..job import Job
 from .base import Measured, Task, Unfit, Wrong
 from .classification import Classification
 from .detection import Detection
+from .instance_segmentation import InstanceSegmentation
 
 __all__ = ["TASKS", "Measured", "Task", "Unfit", "Wrong", "task_of"]
 
-TASKS: dict[str, Task[Any]] = {task.name: task for task in (Classification(), Detection())}
+TASKS: dict[str, Task[Any]] = {
+    task.name: task for task in (Classification(), Detection(), InstanceSegmentation())
+}
 
 
 def task_of(job: Job) -> Task[Any]:

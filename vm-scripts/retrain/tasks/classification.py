@@ -8,16 +8,36 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from ..classification import score
+from ..classification import Score, by_class, confusion, score
 from ..dataset import Sample
 from ..failure import some
-from ..inference import Classifier, classify_by_model_api
+from ..inference import ApiClassifier, Classifier, classify_by_model_api
+from ..plots.quality import matrix
 from ..readers import Mark, Raw
 from ..readers.raw import RawImage
-from .base import Marked, Measured, Rgb, Task, Unfit, Wrong
+from .base import Marked, Measured, Rgb, Shown, Tally, Task, Unfit, Wrong
 
 Chances = NDArray[np.floating]
+# A share of right answers that nobody is asked to beat, however uneven the classes are.
+HIGHEST_FLOOR = 0.95
+
+
+class ClassTally:
+    """Classes that were named against those that are true."""
+
+    def __init__(self, named: NDArray[np.integer], true: NDArray[np.integer], classes: int) -> None:
+        self.named, self.true, self.classes = named, true, classes
+        result: Score = score(named, true, classes)
+        self.measured = Measured(result.macro_f1, result.per_class, {"accuracy": result.accuracy})
+
+    def resampled(self, weights: NDArray[np.integer]) -> NDArray[np.floating]:
+        """Macro F1 when pictures count several times or not at all."""
+        values = by_class(self.named, self.true, self.classes, weights)
+        known = np.isfinite(values).sum(axis=1)
+        total: NDArray[np.floating] = np.nansum(values, axis=1) / np.maximum(known, 1)
+        return total
 
 
 class Classification(Task[Chances]):
@@ -64,6 +84,10 @@ class Classification(Task[Chances]):
         """Gives the likelihood of each class."""
         return Classifier(xml)
 
+    def load_api(self, xml: Path, classes: list[str]) -> Callable[[Rgb], Chances]:
+        """Gives the likelihood of the likeliest class; 0 for the others."""
+        return ApiClassifier(xml, classes)
+
     def sane(self, answer: Chances, classes: int) -> None:
         """Finite numbers that sum up to 1, one per class."""
         if answer.shape != (classes,):
@@ -73,13 +97,48 @@ class Classification(Task[Chances]):
         if answer.min() < 0 or abs(answer.sum() - 1) > 1e-3:
             raise Wrong("the exported model's scores do not sum up to 1")
 
-    def score(
+    def tally(
         self, answers: Sequence[Chances], samples: Sequence[Sample], classes: int
-    ) -> Measured:
+    ) -> ClassTally:
         """Macro F1 and accuracy."""
         named = np.array([int(answer.argmax()) for answer in answers], int)
-        result = score(named, np.array([s.labels[0] for s in samples], int), classes)
-        return Measured(result.macro_f1, result.per_class, {"accuracy": result.accuracy})
+        return ClassTally(named, np.array([s.labels[0] for s in samples], int), classes)
+
+    def floor(self, samples: Sequence[Sample], classes: int) -> float:
+        """The share of the most frequent class and 2 standard deviations more."""
+        counts = np.bincount(np.array([s.labels[0] for s in samples], int), minlength=classes)
+        share = counts.max() / max(len(samples), 1)
+        spread = (share * (1 - share) / max(len(samples), 1)) ** 0.5
+        return min(float(share + 2 * spread), HIGHEST_FLOOR)
+
+    def renamed(self, answer: Chances, places: Sequence[int | None], classes: int) -> Chances:
+        """One more place at the end holds the surest class that is no more: an answer that is never
+        right, as it would be on a device."""
+        moved = np.zeros(classes + 1)
+        for place, chance in zip(places, answer, strict=True):
+            at = classes if place is None else place
+            moved[at] = max(moved[at], float(chance))
+        return moved
+
+    def faults(self, answer: Chances, sample: Sample, threshold: float) -> float:
+        """How much surer the answer is than the true class; below 1 unless it is wrong."""
+        own = float(answer[sample.labels[0]])
+        best = int(answer.argmax())
+        return 1 + float(answer[best]) - own if best != sample.labels[0] else max(0.0, 1 - own)
+
+    def shown(self, answer: Chances, threshold: float) -> list[Shown]:
+        """The one class."""
+        best = int(answer.argmax())
+        return [Shown(best, float(answer[best]))]
+
+    def drawn(self, sample: Sample) -> list[Shown]:
+        """The tag."""
+        return [Shown(sample.labels[0])]
+
+    def quality(self, tally: Tally, classes: list[str]) -> Image.Image:
+        """The confusion matrix."""
+        assert isinstance(tally, ClassTally)
+        return matrix(classes, confusion(tally.named, tally.true, len(classes)))
 
     def sureness(self, answer: Chances) -> float:
         """The best score."""

@@ -10,14 +10,14 @@ import numpy as np
 
 from ..dataset import Sample
 from ..detection import Drawn, Found
-from ..inference import Detector, detect_by_model_api
-from ..matching import score
+from ..inference import ApiDetector, Detector, detect_by_model_api
 from ..readers import Mark, Raw
 from ..readers.raw import RawImage
-from .base import Marked, Measured, Rgb, Task, Wrong
+from .base import Marked, Rgb, Wrong
+from .objects import Objects
 
 
-class Detection(Task[Found]):
+class Detection(Objects):
     """See the module."""
 
     name = "detection"
@@ -50,7 +50,7 @@ class Detection(Task[Found]):
         for image, size in zip(images, sizes, strict=True):
             boxes, labels = [], []
             for label, *corners in image.boxes:
-                inside = _clip(corners, size)
+                inside = clip(corners, size)
                 if inside is None:
                     dropped += 1
                     continue
@@ -68,24 +68,19 @@ class Detection(Task[Found]):
         """Gives boxes in pixels of the picture."""
         return Detector(xml, network_size)
 
-    def sane(self, answer: Found, classes: int) -> None:
-        """Finite numbers, classes that exist."""
-        if not (np.isfinite(answer.boxes).all() and np.isfinite(answer.scores).all()):
-            raise Wrong("the exported model gives numbers that are not finite")
-        if len(answer.labels) and not (answer.labels.min() >= 0 and answer.labels.max() < classes):
-            raise Wrong("the exported model gives a class that does not exist")
+    def load_api(self, xml: Path, classes: list[str]) -> Callable[[Rgb], Found]:
+        """Gives boxes in whole pixels."""
+        return ApiDetector(xml, classes)
 
-    def score(self, answers: Sequence[Found], samples: Sequence[Sample], classes: int) -> Measured:
-        """COCO-style mAP."""
-        drawn = [
-            Drawn(np.array(s.boxes, float).reshape(-1, 4), np.array(s.labels, int)) for s in samples
-        ]
-        result = score(answers, drawn, classes)
-        return Measured(result.map, result.per_class, {"map50": result.map50})
+    def as_api(self, answer: Found) -> Found:
+        """Corners at whole pixels; without what is at most a pixel in area."""
+        boxes = np.round(answer.boxes)
+        large = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) > 1
+        return Found(boxes[large], answer.scores[large], answer.labels[large])
 
-    def sureness(self, answer: Found) -> float:
-        """The best score, 0 without a detection."""
-        return float(answer.scores.max()) if len(answer.scores) else 0.0
+    def truth(self, sample: Sample) -> Drawn:
+        """Its boxes."""
+        return Drawn(np.array(sample.boxes, float).reshape(-1, 4), np.array(sample.labels, int))
 
     def expected(self, answer: Found, threshold: float, classes: list[str]) -> list[dict[str, Any]]:
         """Detections above the threshold, best first."""
@@ -139,7 +134,7 @@ class Detection(Task[Found]):
         ]
 
 
-def _clip(corners: list[float], size: tuple[int, int]) -> list[float] | None:
+def clip(corners: list[float], size: tuple[int, int]) -> list[float] | None:
     """The box within the picture, None when less than 1 px of it is left either way."""
     x1, y1, x2, y2 = corners
     inside = [
