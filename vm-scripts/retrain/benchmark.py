@@ -59,13 +59,13 @@ def benchmark(
             timeout=max(limit_s, 1.0),
         )
     except (subprocess.TimeoutExpired, OSError) as problem:
-        raise NoBenchmark(f"benchmark_app: {type(problem).__name__}") from None
+        raise NoBenchmark(f"benchmark_app ({type(problem).__name__})") from None
     try:
         measured = {name: _latencies(folder, name, rounds) for name in models}
     except (OSError, ValueError, KeyError, StopIteration):
         said = (ran.stderr or ran.stdout).decode("utf-8", "replace").strip().splitlines()
-        last = said[-1][:200] if said else f"exit code {ran.returncode}"
-        raise NoBenchmark(f"benchmark_app gave no figures: {last}") from None
+        said = [line for line in said if "ERROR" in line] or said or [f"code {ran.returncode}"]
+        raise NoBenchmark(f"benchmark_app, which gave no figures: {said[-1][:200]}") from None
     return {"v": 1, "tool": "benchmark_app", "shape": [1, height, width, 3], **measured}
 
 
