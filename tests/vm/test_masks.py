@@ -74,7 +74,7 @@ def test_mask_map_by_hand() -> None:
     square = sample([10, 10, 20, 10, 20, 20, 10, 20])
     measured = TASK.tally([found((10, 10, 20, 18), 0.9)], [square], 2).measured
     assert measured.value == pytest.approx(0.7)
-    assert measured.also == {"mask_map50": pytest.approx(1.0)}
+    assert measured.also == {"map50": pytest.approx(1.0)}
     assert measured.per_class == [pytest.approx(0.7), None]
     assert TASK.tally([found((50, 50, 60, 60), 0.9)], [square], 2).measured.value == 0
     triangle = sample([10, 10, 30, 10, 10, 30])
@@ -152,7 +152,7 @@ if job["step"] == "train":
     assert all(len(r["polygons"]) == len(r["boxes"]) == 1 for r in rows["train"] + rows["val"])
     identity = {"job_id": job["job_id"], "attempt": job["attempt"]}
     checkpoints.save(out, identity, b"last", b"best", 1, 1, METRIC)
-    history = [{"epoch": 1, "loss": 1.0, "mask_map": METRIC}]
+    history = [{"epoch": 1, "loss": 1.0, "map": METRIC}]
     answer |= {"metrics": {"history": history}, "epochs_done": 1, "best_epoch": 1}
 else:
     graphs.instances(out, (160, 120), [[20, 20, 120, 100, 0.9]], [0], np.ones((1, 28, 28)))
@@ -195,7 +195,7 @@ def test_a_whole_attempt(tmp_path: Path, linked: bool) -> None:
         manifest = json.loads(cloud.blobs[OUT + "manifest.json"])
         names = [entry["name"] for entry in manifest["files"]]
         assert ("predict.py" in names) == (OUT + "predict.py" in cloud.blobs) == linked
-        assert manifest["metrics"]["primary"] == "mask_map"
+        assert manifest["metrics"]["primary"] == "map"
         assert manifest["metrics"]["value"] == pytest.approx(1.0)
         assert manifest["gate"]["new"] == pytest.approx(1.0)
         assert manifest["sample"]["expected"][0]["label"] == "点字 ブロック"

@@ -37,7 +37,7 @@ class InstanceSegmentation(Objects):
     mark = Mark.POLYGON
     only = "outlines of objects"
     more = "outline some"
-    primary = "mask_map"
+    primary = "map"
     metric = "mask mAP"
     beside = (PROGRAM,)
 
