@@ -410,6 +410,17 @@ def test_a_current_model_that_cannot_be_compared(stage: Stage, how: Any, words: 
     assert any(warning.startswith(words) for warning in stage.warnings)
 
 
+def test_unsure_answers_count(stage: Stage) -> None:
+    """What the model finds below its threshold belongs to mAP, for both models."""
+    stage.current("one", CLASSES)
+    made = stage.run("one", baseline=7).gate
+    trainers = max(
+        row["map"] for row in weights.parse(detection, stage.bench.snapshot("one").best).history
+    )
+    assert made["new"] == pytest.approx(trainers, abs=0.005)
+    assert made["current"] == pytest.approx(trainers, abs=0.005)
+
+
 def test_another_score_than_the_trainers_is_refused(stage: Stage) -> None:
     stage.metric = stage.run("one").metrics["value"] + 0.07
     with pytest.raises(Failure, match=r"where the trainer measured .* \(allowed difference 0\.056"):
