@@ -464,20 +464,21 @@ def test_a_seeded_sample_when_time_is_short(tmp_path: Path) -> None:
         path.write_bytes(picture.png)
         samples.append(Sample(path.name, path, sha256_file(path), (32, 24), [], []))
 
-    def asked(seed: int, until: float) -> list[str]:
+    halves = [samples[::2], samples[1::2]]
+
+    def asked(seed: int, until: float) -> set[Path]:
         ticks = clock(1.0)
         model = measure.Asked[int](lambda rgb: int(rgb.sum()))
-        found = measure.ask([model], samples, seed, until, lambda: next(ticks))
-        assert set(model.answers) == {sample.path for sample in found}
-        return [sample.name for sample in found]
+        found = measure.ask([model], halves, seed, until, lambda: next(ticks))
+        assert set(model.answers) == found
+        return found
 
-    everything = [sample.name for sample in samples]
-    assert asked(1, 100.0) == everything
-    some = asked(1, 5.0)
-    assert 10 <= len(some) < 20
-    assert some == [name for name in everything if name in some]
-    assert asked(1, 5.0) == some
-    assert asked(2, 5.0) != some
+    assert asked(1, 100.0) == {sample.path for sample in samples}
+    some = asked(1, 3.0)
+    assert len(some) == 12
+    assert [sum(sample.path in some for sample in half) for half in halves] == [6, 6]
+    assert asked(1, 3.0) == some
+    assert asked(2, 3.0) != some
 
 
 def test_a_model_that_may_fail_is_given_up(tmp_path: Path) -> None:
@@ -488,7 +489,7 @@ def test_a_model_that_may_fail_is_given_up(tmp_path: Path) -> None:
         raise RuntimeError("no")
 
     optional = measure.Asked[int](broken, optional=True)
-    measure.ask([optional], [sample], 1, 1e9)
+    measure.ask([optional], [[sample], [sample]], 1, 1e9)
     assert str(optional.failed) == "no"
     with pytest.raises(RuntimeError):
-        measure.ask([measure.Asked[int](broken)], [sample], 1, 1e9)
+        measure.ask([measure.Asked[int](broken)], [[sample]], 1, 1e9)

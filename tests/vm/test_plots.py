@@ -124,7 +124,7 @@ def test_a_picture_that_cannot_be_drawn_is_a_warning(tmp_path: Path) -> None:
 def test_benchmark(tmp_path: Path) -> None:
     export.write("detection", detection.fresh(2, 1), ["a", "b"], 0.3, tmp_path)
     xml = tmp_path / "model.xml"
-    figures = benchmark({"new": xml, "current": xml}, (64, 48), tmp_path / "b", 120)
+    figures = benchmark({"new": xml, "current": xml}, (64, 48), 1.0, tmp_path / "b", 120)
     assert figures["shape"] == [1, 48, 64, 3]
     for name in ("new", "current"):
         assert set(figures[name]) == {"p50_ms", "p95_ms", "mean_ms"}
@@ -133,13 +133,13 @@ def test_benchmark(tmp_path: Path) -> None:
 
 def test_a_benchmark_that_fails_is_a_warning(tmp_path: Path) -> None:
     with pytest.raises(NoBenchmark, match="gave no figures"):
-        benchmark({"new": tmp_path / "none.xml"}, (64, 48), tmp_path / "b", 60)
+        benchmark({"new": tmp_path / "none.xml"}, (64, 48), 1.0, tmp_path / "b", 60)
     told: list[str] = []
     context: Any = SimpleNamespace(work=tmp_path, warn=told.append)
     job: Any = SimpleNamespace(links={"log_benchmark": None})
-    assert show.latencies(context, job, tmp_path / "none.xml", None, (64, 48), 0.0) == {}
+    assert show.latencies(context, job, tmp_path / "none.xml", None, (64, 48), 1.0, 0.0) == {}
     assert len(told) == 1
     assert told[0].startswith("speed was measured without benchmark_app, which gave no figures")
     job.links.clear()
-    assert show.latencies(context, job, tmp_path / "none.xml", None, (64, 48), 0.0) == {}
+    assert show.latencies(context, job, tmp_path / "none.xml", None, (64, 48), 1.0, 0.0) == {}
     assert len(told) == 1

@@ -14,7 +14,8 @@ from typing import Any
 
 from .files import read_json
 
-SECONDS = 1
+# How long a run takes, about, and how many answers are enough and least.
+RUN_MS, MOST, LEAST = 1000, 200, 10
 # Which figure each round of runs is for. A second round of medians, where two models are compared:
 # the machine may have had something else to do during the first.
 ALONE, BESIDE = (50, 95), (50, 95, 50)
@@ -33,23 +34,29 @@ class NoBenchmark(Exception):
 
 
 def benchmark(
-    models: Mapping[str, Path], size: tuple[int, int], folder: Path, limit_s: float
+    models: Mapping[str, Path],
+    size: tuple[int, int],
+    about_ms: float,
+    folder: Path,
+    limit_s: float,
 ) -> dict[str, Any]:
-    """Two or three runs of a second each, the models in turns, on pictures of ``size`` (width,
-    height): benchmark.json.
+    """Two or three runs of at most about a second each, the models in turns, on pictures of
+    ``size`` (width, height): benchmark.json.
 
-    ``models``: xml files by name. Raises ``NoBenchmark``.
+    ``models``: xml files by name; ``about_ms``: what an answer takes, more or less. Raises
+    ``NoBenchmark``.
     """
     width, height = size
     shape = f"[1,{height},{width},3]"
     runs: list[list[str]] = []
+    answers = min(max(int(RUN_MS / max(about_ms, 0.1)), LEAST), MOST)
     rounds = BESIDE if len(models) > 1 else ALONE
     for turn, percentile in enumerate(rounds):
         for name, xml in models.items():
             place = folder / f"{name}-{turn}"
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True)
-            runs.append(_arguments(xml, shape, percentile, place))
+            runs.append(_arguments(xml, shape, answers, percentile, place))
     try:
         ran = subprocess.run(
             [sys.executable, "-c", PROGRAM, json.dumps(runs)],
@@ -69,9 +76,9 @@ def benchmark(
     return {"v": 1, "tool": "benchmark_app", "shape": [1, height, width, 3], **measured}
 
 
-def _arguments(xml: Path, shape: str, percentile: int, place: Path) -> list[str]:
+def _arguments(xml: Path, shape: str, answers: int, percentile: int, place: Path) -> list[str]:
     pairs = {
-        "-m": xml, "-d": "CPU", "-data_shape": shape, "-t": SECONDS, "-hint": "latency",
+        "-m": xml, "-d": "CPU", "-data_shape": shape, "-niter": answers, "-hint": "latency",
         "-latency_percentile": percentile, "-report_type": "no_counters", "-report_folder": place,
     }  # fmt: skip
     return [str(part) for pair in pairs.items() for part in pair] + ["-json_stats"]

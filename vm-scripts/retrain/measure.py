@@ -1,5 +1,5 @@
 """Models asked about images, within a time: the images in a seeded order, all models about each
-before the next, so that whatever is done when time is up is a fair sample."""
+before the next, so that whatever is done when time is up is a fair sample of each part."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Generic
 
@@ -66,23 +67,32 @@ def limit_s(times: Times, now: float) -> float:
     return max(min(reserve, times.deadline_s - now) * SHARE, LEAST_S)
 
 
+def _order(parts: Sequence[Sequence[Sample]], seed: int) -> list[Sample]:
+    """Each part shuffled, then one of each in turns; each image once."""
+    shuffled = []
+    for part in parts:
+        row = sorted(part, key=lambda sample: sample.sha256)
+        random.Random(seed).shuffle(row)
+        shuffled.append(row)
+    turns = (sample for turn in zip_longest(*shuffled) for sample in turn if sample)
+    return list({sample.path: sample for sample in turns}.values())
+
+
 def ask(
     models: Sequence[Asked[Answer]],
-    samples: Sequence[Sample],
+    parts: Sequence[Sequence[Sample]],
     seed: int,
     until: float,
     clock: Callable[[], float] = time.monotonic,
-) -> list[Sample]:
-    """Ask all models about samples until the time ``until``, at least about 10; those asked about,
-    in the order of ``samples``."""
-    order = sorted(samples, key=lambda sample: sample.sha256)
-    random.Random(seed).shuffle(order)
+) -> set[Path]:
+    """Ask all models about the images of all parts until the time ``until``, at least about 10;
+    the files of those asked about."""
     done: set[Path] = set()
-    for sample in order:
+    for sample in _order(parts, seed):
         if len(done) >= LEAST_IMAGES and clock() >= until:
             break
         rgb = read_rgb(sample.path)
         for model in models:
             model.about(sample.path, rgb)
         done.add(sample.path)
-    return [sample for sample in samples if sample.path in done]
+    return done

@@ -38,15 +38,22 @@ def folder(context: Context) -> Path:
 
 
 def latencies(
-    context: Context, job: Job, new: Path, current: Path | None, size: tuple[int, int], until: float
+    context: Context,
+    job: Job,
+    new: Path,
+    current: Path | None,
+    size: tuple[int, int],
+    about_ms: float,
+    until: float,
 ) -> dict[str, float]:
-    """Median milliseconds of each model by benchmark_app; empty when it was not run."""
+    """Median milliseconds of each model by benchmark_app; empty when it was not run. ``about_ms``:
+    what an answer of the new one takes, more or less."""
     if "log_benchmark" not in job.links:
         return {}
     models = {"new": new, **({"current": current} if current else {})}
     try:
         left = max(until - time.monotonic(), LEAST_S) * 2
-        figures = benchmark(models, size, context.work / "benchmark", left)
+        figures = benchmark(models, size, about_ms, context.work / "benchmark", left)
     except NoBenchmark as problem:
         context.warn(f"speed was measured without {problem}")
         return {}

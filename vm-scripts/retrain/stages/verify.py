@@ -77,7 +77,7 @@ def _verify(context: Context, job: Job, task: Task[Any]) -> Verified:
     models = _load(context, job, task, exported, classes)
     laps.end("load")
     try:
-        asked = ask(models.all(), parts.val, job.seed, until)
+        asked = ask(models.all(), [parts.select, parts.gate], job.seed, until)
     except Wrong:
         raise
     except Exception as error:
@@ -86,16 +86,15 @@ def _verify(context: Context, job: Job, task: Task[Any]) -> Verified:
     laps.add("model_api", models.api.total_s() if models.api else 0.0)
     laps.add("current", models.current.total_s() if models.current else 0.0)
     laps.skip()
-    for sample in asked:
-        task.sane(models.new.answers[sample.path], len(classes))
+    for answer in models.new.answers.values():
+        task.sane(answer, len(classes))
     if len(asked) < len(parts.val):
         context.warn(
             f"time allowed for {len(asked)} of {len(parts.val)} validation images: a sample, "
             "drawn by the job's seed, was measured"
         )
-    chosen = {sample.path for sample in asked}
-    select = [s for s in parts.select if s.path in chosen]
-    judged = [s for s in parts.gate if s.path in chosen]
+    select = [s for s in parts.select if s.path in asked]
+    judged = [s for s in parts.gate if s.path in asked]
     measured = _measured(task, models, select, classes, trained.metric, len(parts.select), job.seed)
     tally = task.tally(models.new.of(judged), judged, len(classes))
     laps.end("score")
@@ -103,7 +102,9 @@ def _verify(context: Context, job: Job, task: Task[Any]) -> Verified:
     laps.end("sample")
     xml = context.out / "model.xml"
     former_xml = models.former.xml if models.current and models.former else None
-    speeds = latencies(context, job, xml, former_xml, _size(parts.val), until)
+    speeds = latencies(
+        context, job, xml, former_xml, _size(parts.val), models.new.median_ms(), until
+    )
     laps.end("benchmark")
     block = _gate(context, job, task, models, judged, parts, classes, speeds)
     laps.end("compare")
@@ -112,7 +113,7 @@ def _verify(context: Context, job: Job, task: Task[Any]) -> Verified:
         exported.threshold, models.former.threshold if models.former else 0.0,
     )  # fmt: skip
     laps.end("draw")
-    metrics = _metrics(task, tally.measured, classes, judged, select, asked, parts)
+    metrics = _metrics(task, tally.measured, classes, judged, select, len(asked), parts)
     document = {
         "v": 1,
         "job_id": job.job_id,
@@ -269,7 +270,7 @@ def _metrics(
     classes: list[str],
     judged: Sequence[Sample],
     select: Sequence[Sample],
-    asked: Sequence[Sample],
+    asked: int,
     parts: Split,
 ) -> dict[str, Any]:
     return {
@@ -278,7 +279,7 @@ def _metrics(
         "images": len(judged),
         "select_images": len(select),
         "gate_images": len(judged),
-        "measured_images": len(asked),
+        "measured_images": asked,
         "validation_images": len(parts.val),
         "per_class": {
             name: None if value is None else round(value, 6)
