@@ -13,6 +13,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from retrain.dataset import Dataset
 from retrain.readers import READERS, Raw
+from retrain.stages.train import rows
 
 from tests.vm import fixtures, formats
 from tests.vm.bench import Bench
@@ -215,6 +216,40 @@ def test_outlines_of_datumaro(tmp_path: Path) -> None:
     assert first == (CLASSES[1], [TRIANGLE])
     assert second[0] == CLASSES[0]
     assert covered(second[1]) == pytest.approx(np.pi * 20**2, rel=0.06)
+
+
+def test_outlines_reach_the_trainer(bench: Bench) -> None:
+    """Boxes alone are not learned from by a task that learns outlines, and told."""
+    made = small()
+    bench.task = "instance_segmentation"
+
+    def change(document: dict[str, Any]) -> None:
+        common = {"iscrowd": 0, "area": 1, "attributes": {}, "bbox": [10, 10, 50, 40]}
+        for number in range(1, 5):
+            owner = {"id": 90 + number, "image_id": number, "category_id": 1 + number % 2}
+            outline = {"segmentation": [TRIANGLE, SQUARE]}
+            document["annotations"].append({**common, **owner, **outline})
+
+    fixtures.coco_zip(bench.zip, classes=CLASSES, items=made, change=change)
+    dataset = bench.check()
+    assert [s.polygons for s in dataset.samples] == [[[TRIANGLE, SQUARE]]] * 4
+    assert [s.labels for s in dataset.samples] == [[1], [0], [1], [0]]
+    boxes = sum(len(p.shapes) for p in made)
+    assert bench.warning(" boxes were left out").startswith(f"{boxes} boxes were left out: ")
+    assert all(row["polygons"] == [[TRIANGLE, SQUARE]] for row in rows(dataset.samples))
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_the_same_picture_under_two_names(bench: Bench, alike: bool) -> None:
+    made = small()
+    twin = made[0] if alike else made[1]
+    made.append(fixtures.Picture("twin.png", made[0].png, SIZE, twin.shapes))
+    formats.pack(bench.zip, formats.coco(made, CLASSES))
+    assert len(bench.check().samples) == 5
+    how = "" if alike else ", annotated differently"
+    assert bench.warnings == [
+        f"1 images are in the zip twice under two names{how}: `{made[0].name} = twin.png`"
+    ]
 
 
 # What would be lost in silence

@@ -64,7 +64,7 @@ def samples_of(intake: Intake, task: Task[Any], classes: list[str], warn: Warn) 
         samples = _samples(intake, task, classes, warn)
     except Unfit as problem:
         raise bad_zip(intake.zip_name, str(problem)) from None
-    _check_twins(intake.zip_name, samples, warn)
+    _check_twins(intake.zip_name, task.mark, samples, warn)
     return samples
 
 
@@ -200,23 +200,20 @@ def _tell_edges(raw: Raw, warn: Warn) -> None:
         )
 
 
-def _check_twins(zip_name: str, samples: list[Sample], warn: Warn) -> None:
+def _check_twins(zip_name: str, mark: Mark, samples: list[Sample], warn: Warn) -> None:
     """The same picture twice, which is how a picture with two tags comes out of ImageNet."""
     first: dict[str, Sample] = {}
-    twins: list[tuple[Sample, Sample]] = []
+    same: list[str] = []
+    apart: list[str] = []
     for sample in samples:
         former = first.setdefault(sample.sha256, sample)
         if former is not sample:
-            twins.append((former, sample))
-    pairs = [f"{former.name} = {later.name}" for former, later in twins]
-    apart = [
-        pair
-        for pair, (former, later) in zip(pairs, twins, strict=True)
-        if not former.boxes and former.labels != later.labels
-    ]
-    if apart:
+            alike = (former.labels, former.boxes) == (sample.labels, sample.boxes)
+            (same if alike else apart).append(f"{former.name} = {sample.name}")
+    if apart and mark is Mark.TAG:
         raise bad_zip(
             zip_name, f"{len(apart)} images are in it twice with different tags: {some(apart)}"
         )
-    if pairs:
-        warn(f"{len(pairs)} images are in the zip twice under different names: {some(pairs)}")
+    for pairs, how in ((same, ""), (apart, ", annotated differently")):
+        if pairs:
+            warn(f"{len(pairs)} images are in the zip twice under two names{how}: {some(pairs)}")
