@@ -59,6 +59,7 @@ set(HANDLER_SOURCES
   handler/job/zipname.c
   handler/controller/assets.c
   handler/controller/bootstrap.c
+  handler/controller/bootstrap_grants.c
   handler/controller/control.c
   handler/controller/controller.c
   handler/controller/drive.c

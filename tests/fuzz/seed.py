@@ -95,13 +95,12 @@ def main() -> None:
         "files": files, "metrics": {"primary": "map", "value": 0.5, "images": 3},
     }  # fmt: skip
     put("record", "manifest", json.dumps(manifest).encode())
+    names = ("class", "images", "new", "current")
     rows = [("ok", 20, 0.7, 0.69), ("dent", 12, 0.61, 0.69), ("rust", 0, None, None)]
     gate = {
         "images": 40, "new": 0.712, "current": 0.695, "current_version": 7,
         "difference_sd": 0.004, "floor": 0.05,
-        "per_class": [
-            dict(zip(("class", "images", "new", "current"), r, strict=True)) for r in rows
-        ],
+        "per_class": [dict(zip(names, row, strict=True)) for row in rows],
         "latency_ms": {"new": 3.1, "current": 3.0}, "size_bytes": {"new": 123, "current": 120},
     }  # fmt: skip
     put("record", "manifest-gate", json.dumps(manifest | {"baseline": 7, "gate": gate}).encode())
