@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/models.h"
 #include "job/money.h"
 
 static const struct settings_row ROWS[] = {
@@ -32,7 +33,7 @@ static const struct settings_row ROWS[] = {
     {"MAX_JOB_COST", "", "most US dollars that a job may cost, such as 20 or 12.50; left out: no limit"},
     {"WAIT_FOR_UPLOAD", "5", "minutes that a message waits for its zip"},
     {"SLACK_URL", "", "incoming webhook; left out: nobody is told by Slack"},
-    {"TRAINER", "tiny", "program that trains"},
+    {"TRAINER", "getitune", "program that trains: getitune, or tiny (a small network for simple pictures; no instance segmentation)"},
     {"AZURE_STORAGE_CONNECTION_STRING", "", "the same account as AzureWebJobsStorage, under its former name"},
     {"AZURE_STORAGE_ACCOUNT_NAME", "", "the same account, under its former name"},
     {"AZURE_STORAGE_ACCOUNT_KEY", "", "its key, under its former name"},
@@ -250,8 +251,8 @@ static void read_rest(const struct reader *r, struct settings *s)
     if (strlen(classes) >= sizeof s->classes)
         fault(r, "CLASSES", "is too long");
     str_copy(s->classes, sizeof s->classes, classes);
-    if (!str_is(trainer, "tiny"))
-        fault(r, "TRAINER", "`tiny` is the only one there is");
+    if (!models_is_trainer(trainer))
+        fault(r, "TRAINER", "one of " TRAINERS " is needed");
     str_copy(s->trainer, sizeof s->trainer, trainer);
     str_copy(s->root, sizeof s->root, root != NULL && *root != '\0' ? root : ".");
 }

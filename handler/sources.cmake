@@ -38,6 +38,7 @@ set(HANDLER_SOURCES
   handler/job/inquest.c
   handler/job/lost.c
   handler/job/message.c
+  handler/job/models.c
   handler/job/money.c
   handler/job/names.c
   handler/job/notice.c

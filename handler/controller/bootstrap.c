@@ -29,6 +29,18 @@ static void put_optional(struct str *to, const char *name, const char *text)
     json_put_text(to, name, *text != '\0' ? text : NULL);
 }
 
+/* A record of former times has the scripts of former times, which read the number. */
+static void put_model(struct str *to, const struct record *rec)
+{
+    if (rec->model_name[0] == '\0') {
+        json_put_int(to, "model", rec->request.model);
+        return;
+    }
+    json_put_text(to, "model", rec->model_name);
+    json_put_int(to, "input_size", rec->input_size);
+    json_put_bool(to, "pretrained", rec->request.pretrained);
+}
+
 static void put_request(struct str *to, const struct record *rec)
 {
     const struct request *r = &rec->request;
@@ -46,7 +58,7 @@ static void put_request(struct str *to, const struct record *rec)
     }
     json_put_int(to, "epochs", r->epochs);
     json_put_text(to, "task", task_name(r->task));
-    json_put_int(to, "model", r->model);
+    put_model(to, rec);
     put_optional(to, "continue_from", rec->parent_name);
     json_put_text(to, "line", r->line);
     json_put_number(to, "max_hours", r->max_minutes / 60.0);

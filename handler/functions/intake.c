@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "controller/ledger.h"
 #include "controller/trained.h"
+#include "job/models.h"
 
 #define CREATE_WAIT_S 3600    /* for ARM to answer at all */
 #define CAPACITY_WAIT_S 86400 /* for a machine that Azure can give */
@@ -57,11 +58,27 @@ static enum err_code look_checkpoint(const struct storage *s, struct message *m,
     return OK;
 }
 
+/* Whether a checkpoint of the former job fits what is asked for now; `kind` is the former model, in words. */
+static bool same_kind(const char *trainer, const struct request *now, const struct record *former, struct str *kind)
+{
+    const char *name = former->model_name[0] != '\0' ? former->model_name : former->trainer;
+    const struct model_kind *wanted = models_of(trainer, now);
+
+    str_add(kind, name);
+    if (former->input_size > 0)
+        str_addf(kind, " at %lld", (long long)former->input_size);
+    return now->task == former->request.task && str_is(trainer, former->trainer) && wanted != NULL && str_is(wanted->name, name) &&
+           wanted->input_size == former->input_size;
+}
+
 /* parent is a job_id; its folder's name comes back. */
-static enum err_code look_parent(const struct storage *s, struct message *m, const char *parent, char parent_name[JOB_ID_MAX],
+static enum err_code look_parent(const struct app *app, struct message *m, const char *parent, char parent_name[JOB_ID_MAX],
                                  struct err *err)
 {
+    const struct storage *s = &app->controller->storage;
+    const char *trainer = app->controller->trainer;
     const struct request *r = &m->request;
+    AUTO_STR kind = STR_MAX(80);
     AUTO_RECORD former = {0};
     enum err_code code = ledger_load(s, parent, &former, err);
 
@@ -75,9 +92,9 @@ static enum err_code look_parent(const struct storage *s, struct message *m, con
         message_fault(m, "E09", "continue_from", "`%s` has not succeeded (%s)", former.request.job_name,
                       former.state.outcome == OUTCOME_NONE ? job_machine_words[former.state.machine]
                                                            : job_outcome_words[former.state.outcome]);
-    else if (former.request.task != r->task || former.request.model != r->model)
-        message_fault(m, "E09", "continue_from", "`%s` is another kind of model (%s, model %d)", former.request.job_name,
-                      task_name(former.request.task), former.request.model);
+    else if (!same_kind(trainer, r, &former, &kind))
+        message_fault(m, "E09", "continue_from", "`%s` is another kind of model (%s, %s)", former.request.job_name,
+                      task_name(former.request.task), str_c(&kind) != NULL ? str_c(&kind) : former.trainer);
     else if (!extends(r, &former.request))
         message_fault(m, "E09", "continue_from", "the classes must begin with those of `%s`, in its order", former.request.job_name);
     else {
@@ -103,7 +120,7 @@ static enum err_code look_line(const struct storage *s, struct message *m, int64
 static bool is_as_corrected(const struct message *m)
 {
     return m->request.zip[0] != '\0' && m->corrected_zip[0] == '\0' && m->corrected_line[0] == '\0' && !m->corrected_fresh &&
-           !m->corrected_task;
+           !m->corrected_task && !m->corrected_model;
 }
 
 /* The same data again costs the same again: people are asked whether they mean it. */
@@ -131,6 +148,28 @@ static enum err_code look_validation(const struct storage *s, const char *line, 
     return code == ERR_ABSENT ? OK : code;
 }
 
+/* What the trainer of the settings cannot do. The rest is judged as the corrected line will be. */
+static void look_trainer(const char *trainer, struct message *m)
+{
+    struct request *r = &m->request;
+
+    if (models_of(trainer, r) != NULL)
+        return;
+    if (r->task == TASK_INSTANCE_SEGMENTATION && str_is(trainer, TRAINER_TINY)) {
+        message_fault(m, "E08", "dl_type",
+                      "%s cannot be trained here: the trainer `tiny` does classification and detection; the operator may set TRAINER to "
+                      "getitune, which does all three",
+                      task_name(r->task));
+        r->task = TASK_DETECTION;
+    } else
+        message_fault(m, "E08", "model",
+                      "`%s` cannot be trained here: the trainer `%s` has one small model of its own; leave the field out, or the operator "
+                      "may set TRAINER to getitune",
+                      r->model_name, trainer);
+    r->model = 1;
+    r->model_name[0] = '\0';
+}
+
 enum err_code intake_look(const struct app *app, struct message *m, struct intake *found, struct err *err)
 {
     const struct storage *s = &app->controller->storage;
@@ -140,16 +179,11 @@ enum err_code intake_look(const struct app *app, struct message *m, struct intak
     *found = (struct intake){0};
     str_copy(parent, sizeof parent, m->request.continue_from);
 
-    if (m->request.task == TASK_INSTANCE_SEGMENTATION) {
-        message_fault(m, "E08", "dl_type", "%s cannot be trained here (trainer `%s` does classification and detection)",
-                      task_name(m->request.task), app->controller->trainer);
-        m->request.task = TASK_DETECTION; /* the rest is judged as the corrected line will be */
-        m->request.model = 1;
-    }
+    look_trainer(app->controller->trainer, m);
     if (str_is(parent, "auto"))
         code = resolve_auto(s, m->request.line, parent, err);
     if (code == OK && parent[0] != '\0')
-        code = look_parent(s, m, parent, found->parent_name, err);
+        code = look_parent(app, m, parent, found->parent_name, err);
     if (code == OK)
         code = look_line(s, m, &found->baseline, err);
     if (code == OK && !m->request.force && is_as_corrected(m))
@@ -171,13 +205,27 @@ bool intake_same_content(const struct app *app, const struct message *m, const s
     return code != OK || (str_is(zip.etag, there->zip_etag) && zip.size == there->zip_size);
 }
 
-static void keep_remark(const struct message *m, struct record *rec)
+static void keep_remark(const struct message *m, const char *more, struct record *rec)
 {
     AUTO_STR all = STR_MAX(sizeof rec->remark - 1);
 
     for (int32_t i = 0; i < m->notes_count; i++)
         str_addf(&all, "%s%s", i > 0 ? "; " : "", m->notes[i]);
+    if (more != NULL)
+        str_addf(&all, "%s%s", all.len > 0 ? "; " : "", more);
     str_copy(rec->remark, sizeof rec->remark, str_c(&all) != NULL ? str_c(&all) : m->notes[0]);
+}
+
+/* What is trained, in the trainer's words, and how the message was read. */
+static void keep_model(const struct message *m, struct record *rec)
+{
+    const struct model_kind *kind = models_of(rec->trainer, &m->request);
+
+    keep_remark(m, kind != NULL ? kind->remark : NULL, rec);
+    if (kind == NULL)
+        return; /* of a refused message */
+    str_copy(rec->model_name, sizeof rec->model_name, kind->name);
+    rec->input_size = kind->input_size;
 }
 
 /* The line that asks for the same once more. A job_id is used up once it was accepted. */
@@ -211,6 +259,7 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
     str_copy(rec->location, sizeof rec->location, places_first(&m->request.regions));
     str_copy(rec->trainer, sizeof rec->trainer, c->trainer);
     str_copy(rec->scripts_sha256, sizeof rec->scripts_sha256, c->assets.scripts_sha256);
+    keep_model(m, rec);
     rec->state = job_accepted(controller_now_s(c));
     rec->next_look_s = rec->state.accepted_s + LOOK_AGAIN_S; /* this invocation looks first */
     rec->terms = (struct job_terms){
@@ -228,7 +277,6 @@ enum err_code intake_record(const struct app *app, const struct invocation *inv,
         .regions = m->request.regions.count,
         .spot = (int32_t)m->request.spot,
     };
-    keep_remark(m, rec);
     if (m->faults == 0)
         keep_line_again(app, m, rec);
     return OK;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "job/models.h"
 #include "job/money.h"
 #include "job/text.h"
 #include "job/zipname.h"
@@ -167,15 +168,31 @@ void check_task(struct reading *r, enum rule_id id, const char *text)
 
 void check_model(struct reading *r, enum rule_id id, const char *text)
 {
-    static const int most[] = {0, 4, 3, 2};
     char shown[ECHO_MAX];
-    int64_t model = 0;
-    enum task task = r->m->request.task;
-    if (whole(text, 1, most[task], &model))
-        r->m->request.model = (int32_t)model;
+    int64_t number = 0;
+    struct request *q = &r->m->request;
+    const struct model_kind *kind = NULL, *other = models_by_name(TASK_NONE, text);
+    AUTO_STR names = STR_MAX(512);
+    if (whole(text, 1, models_numbers(q->task), &number))
+        kind = models_by_number(q->task, (int32_t)number);
     else
-        rules_fault(r, id, "E08", "`%s` is not allowed; allowed for %s (%d): 1 to %d", echo(text, shown), task_name(task), (int)task,
-                    most[task]);
+        kind = models_by_name(q->task, text);
+    if (kind) { /* a name that is the same as a number is that number, so that the requests are the same */
+        q->model = kind->number;
+        str_copy(q->model_name, sizeof q->model_name, kind->number == 0 ? kind->name : "");
+        return;
+    }
+    models_names(q->task, &names);
+    if (other)
+        str_addf(&names, "; `%s` goes with task %s", other->name, task_name(other->task));
+    rules_fault(r, id, "E08", "`%s` is not allowed; allowed for %s (%d): 1 to %d, or %s", echo(text, shown), task_name(q->task),
+                (int)q->task, (int)models_numbers(q->task), str_c(&names));
+}
+
+void check_pretrained(struct reading *r, enum rule_id id, const char *text)
+{
+    (void)id; /* as with force */
+    r->m->request.pretrained = str_is(text, "true");
 }
 
 void check_continue(struct reading *r, enum rule_id id, const char *text)

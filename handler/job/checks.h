@@ -25,6 +25,7 @@ void check_classes(struct reading *r, enum rule_id id, const char *text); /* cla
 void check_epochs(struct reading *r, enum rule_id id, const char *text);
 void check_task(struct reading *r, enum rule_id id, const char *text);
 void check_model(struct reading *r, enum rule_id id, const char *text);
+void check_pretrained(struct reading *r, enum rule_id id, const char *text);
 void check_continue(struct reading *r, enum rule_id id, const char *text);
 void check_line(struct reading *r, enum rule_id id, const char *text);
 void check_split_train(struct reading *r, enum rule_id id, const char *text);

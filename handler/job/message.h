@@ -40,6 +40,7 @@ struct message {
     char corrected_job_id[JOB_ID_MAX];    /* the one asked for, as typed, as long as it is valid; "": none. A caller may put another here
                                              before message_fault */
     bool corrected_fresh, corrected_task; /* continue_from is left out; task and model are the default ones */
+    bool corrected_model;                 /* the model is the task's default one */
     bool corrected_force;                 /* with force */
     int32_t corrected_minutes;            /* 0: as in the request. A caller may put some here before message_fault */
     bool corrected_uncapped;              /* max_cost is left out; likewise */
@@ -57,7 +58,8 @@ void message_done(struct message *m);
 
 /* Adds a fault found later by looking into storage (E08 to E11, E15, another task in a line) and writes `corrected` again: field job_id
  * gets `<job_id>-2`, continue_from (refered_job_id) is left out, line becomes one of its own ("<line>-<task>"), task (dl_type) becomes the
- * default one, E11 gets force, other fields stay. Like every message with faults, the request then bears default_job_id ("": stays). */
+ * default one, and so does model, E11 gets force, other fields stay. Like every message with faults, the request then bears default_job_id
+ * ("": stays). */
 void message_fault(struct message *m, const char *code, const char *field, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The job_id to propose when this one is used up: "<job_id>-2". */
 void message_next_job_id(const char *job_id, char out[JOB_ID_MAX]);

@@ -28,12 +28,24 @@ static void add_hours(struct str *to, int32_t minutes)
     str_add(to, minutes == 60 ? " hour" : " hours");
 }
 
+/* Which one of the trainer's models, where it has several. */
+static void add_model(const struct record *rec, struct str *to)
+{
+    if (rec->model_name[0] == '\0' || str_is(rec->model_name, rec->trainer))
+        return;
+    str_addf(to, " (%s", rec->model_name);
+    if (rec->input_size > 0)
+        str_addf(to, " at %lld x %lld", (long long)rec->input_size, (long long)rec->input_size);
+    str_addf(to, "%s)", rec->request.pretrained ? "" : ", without public weights");
+}
+
 static void add_accepted(const struct record *rec, struct str *to)
 {
     const struct request *r = &rec->request;
 
-    str_addf(to, "Job `%s` is accepted: `%s`, %s, %d epochs on a %s, at most ", r->job_name, r->zip, task_name(r->task), r->epochs,
-             record_size(rec));
+    str_addf(to, "Job `%s` is accepted: `%s`, %s", r->job_name, r->zip, task_name(r->task));
+    add_model(rec, to);
+    str_addf(to, ", %d epochs on a %s, at most ", r->epochs, record_size(rec));
     add_hours(to, r->max_minutes);
     str_add(to, " once started");
     if (rec->dearest_micro_usd > 0) {

@@ -81,6 +81,8 @@ static const struct row FACTS[] = {
     ROW(TEXT, record, location),
     ROW(TEXT, record, trainer),
     ROW(TEXT, record, scripts_sha256),
+    ROW(TEXT, record, model_name),
+    ROW(INT64, record, input_size),
     ROW(INT64, record, next_look_s),
     ROW(TEXT, record, zip_etag),
     ROW(TEXT, record, zip_note),

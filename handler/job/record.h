@@ -19,6 +19,8 @@ struct record {
                                                                               location: the first of the request's regions, and the only
                                                                               one of a record that was written before there were several */
     char trainer[24], scripts_sha256[65];
+    char model_name[MODEL_NAME_MAX]; /* as the trainer calls it; "": of former times, when scripts were told request.model */
+    int64_t input_size;              /* pixels; 0: the model's own */
     struct request request;
     struct job_terms terms;
     struct job_state state;

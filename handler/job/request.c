@@ -73,6 +73,15 @@ static void write_places(struct str *to, const char *name, const struct places *
     json_close(to, ']');
 }
 
+/* What was added later is only written where it is not as it was before: the digest of all that was trained so far stays what it is. */
+static void put_later(struct str *to, const struct request *r)
+{
+    if (r->model_name[0])
+        json_put_text(to, "model_name", r->model_name);
+    if (!r->pretrained)
+        json_put_bool(to, "pretrained", false);
+}
+
 void request_write(struct str *to, const char *name, const struct request *r)
 {
     json_open(to, name, '{');
@@ -93,6 +102,7 @@ void request_write(struct str *to, const char *name, const struct request *r)
     json_put_int(to, "epochs", r->epochs);
     json_put_text(to, "task", task_name(r->task));
     json_put_int(to, "model", r->model);
+    put_later(to, r);
     json_put_text(to, "continue_from", r->continue_from);
     json_put_text(to, "line", r->line);
     json_put_int(to, "max_minutes", r->max_minutes);
@@ -186,6 +196,16 @@ static enum err_code read_classes(struct reader *in, struct request *r, struct e
     return OK;
 }
 
+static void read_later(struct reader *in, struct request *r)
+{
+    const struct json *pretrained = json_get(in->object, "pretrained");
+    if (json_get(in->object, "model_name"))
+        read_text(in, "model_name", r->model_name, sizeof r->model_name);
+    r->pretrained = !pretrained || json_true(pretrained);
+    if (!in->bad && pretrained && json_type(pretrained) != JSON_BOOL)
+        in->bad = "pretrained";
+}
+
 static void read_split(struct reader *in, struct request *r)
 {
     struct reader split = {.object = json_get(in->object, "split")};
@@ -212,6 +232,7 @@ enum err_code request_read(const struct json *object, struct request *r, struct 
     read_text(&in, "task", task, sizeof task);
     r->task = task_parse(task);
     r->model = (int32_t)read_int(&in, "model", INT32_MAX);
+    read_later(&in, r);
     read_text(&in, "continue_from", r->continue_from, sizeof r->continue_from);
     read_text(&in, "line", r->line, sizeof r->line);
     r->max_minutes = (int32_t)read_int(&in, "max_minutes", INT32_MAX);
@@ -260,7 +281,8 @@ bool request_same(const struct request *a, const struct request *b)
             return false;
     return str_is(a->zip, b->zip) && str_is(a->dataset_sha256, b->dataset_sha256) && places_same(&a->vm_sizes, &b->vm_sizes) &&
            places_same(&a->regions, &b->regions) && a->spot == b->spot && a->epochs == b->epochs && a->task == b->task &&
-           a->model == b->model && str_is(a->continue_from, b->continue_from) && str_is(a->line, b->line) &&
-           a->max_minutes == b->max_minutes && a->split_train >= b->split_train && a->split_train <= b->split_train &&
-           a->split_seed == b->split_seed && a->split_video == b->split_video;
+           a->model == b->model && str_is(a->model_name, b->model_name) && a->pretrained == b->pretrained &&
+           str_is(a->continue_from, b->continue_from) && str_is(a->line, b->line) && a->max_minutes == b->max_minutes &&
+           a->split_train >= b->split_train && a->split_train <= b->split_train && a->split_seed == b->split_seed &&
+           a->split_video == b->split_video;
 }

@@ -14,6 +14,7 @@
 #define CLASSES_MAX 200
 #define CLASS_NAME_MAX 257 /* 64 characters of UTF-8 */
 #define LINE_MAX_ 41
+#define MODEL_NAME_MAX 40
 #define PLACES_MAX 5 /* sizes, or regions, of one request */
 #define PLACE_MAX 70 /* Standard_ and 60 characters + NUL */
 
@@ -55,12 +56,14 @@ struct request {
     int32_t classes_count;
     int32_t epochs;
     enum task task;
-    int32_t model;                  /* the old model_type */
-    char continue_from[JOB_ID_MAX]; /* "" none, "auto" the job of the line's current model, else a job_id (lower case) */
-    char line[LINE_MAX_];           /* lower case, [a-z0-9-] */
-    int32_t max_minutes;            /* max_hours x 60 */
-    int64_t max_micro_usd;          /* max_cost; 0: not given */
-    double split_train;             /* 0.7 */
+    int32_t model;                   /* the old model_type; 0: by name */
+    char model_name[MODEL_NAME_MAX]; /* of job/models.h; "": by number */
+    bool pretrained;                 /* begins with public weights, where it does not continue a former job */
+    char continue_from[JOB_ID_MAX];  /* "" none, "auto" the job of the line's current model, else a job_id (lower case) */
+    char line[LINE_MAX_];            /* lower case, [a-z0-9-] */
+    int32_t max_minutes;             /* max_hours x 60 */
+    int64_t max_micro_usd;           /* max_cost; 0: not given */
+    double split_train;              /* 0.7 */
     int64_t split_seed;
     bool split_video; /* group: video (default) or none */
     enum publish_policy publish;

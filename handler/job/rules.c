@@ -43,8 +43,9 @@ static const struct rule table[RULES + 1] = {
                      "a whole number from 1 to EPOCHS_MAX (1000), digits only"},
     [RULE_TASK] = {"task", "dl_type", 6, TYPE_TEXT | TYPE_NUMBER, true, TRAIN, "E08", SHELL, check_task, "2 (detection)",
                    "1 classification, 2 detection, 3 instance_segmentation"},
-    [RULE_MODEL] = {"model", "model_type", 7, TYPE_NUMBER, true, TRAIN, "E08", SHELL, check_model, "1",
-                    "1 to 4 for classification, 1 to 3 for detection, 1 to 2 for instance_segmentation"},
+    [RULE_MODEL] = {"model", "model_type", 7, TYPE_TEXT | TYPE_NUMBER, true, TRAIN, "E08", SHELL, check_model, "1",
+                    "1 to 4 for classification, 1 to 3 for detection, 1 to 2 for instance_segmentation, or a model's name"},
+    [RULE_PRETRAINED] = {"pretrained", NULL, 0, TYPE_BOOL, true, TRAIN, "E14", SHELL, check_pretrained, "true", "true or false"},
     [RULE_CONTINUE] = {"continue_from", "refered_job_id", 8, TYPE_TEXT, true, TRAIN, "E09", SHELL, check_continue, "nothing",
                        "the job_id of a job that succeeded, `auto` (the job of the line's current model), `nothing`, or empty"},
     [RULE_LINE] = {"line", NULL, 0, TYPE_TEXT, true, TRAIN, "E19", SHELL, check_line, LINE_DEFAULT,
@@ -183,6 +184,7 @@ void rules_defaults(struct reading *r)
     q->epochs = r->defaults->epochs;
     q->task = TASK_DETECTION;
     q->model = 1;
+    q->pretrained = true;
     q->max_minutes = r->defaults->max_minutes;
     q->split_train = TRAIN_DEFAULT;
     q->split_seed = SEED_DEFAULT;

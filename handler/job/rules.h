@@ -21,6 +21,7 @@ enum rule_id {
     RULE_EPOCHS,
     RULE_TASK,
     RULE_MODEL,
+    RULE_PRETRAINED,
     RULE_CONTINUE,
     RULE_LINE,
     RULE_SPLIT,

@@ -56,8 +56,8 @@ static bool fits_colon(const struct request *q, const struct message_defaults *d
 {
     if (q->dataset_sha256[0] || !defaults || q->max_minutes != defaults->max_minutes || !str_is(q->line, LINE_DEFAULT) ||
         !default_split(q) || (q->vm_sizes.count > 1 && !default_sizes(q, defaults)) || !default_regions(q, defaults) ||
-        q->spot != defaults->spot || q->max_micro_usd > 0 || q->force || says_publish(q) || q->requested_by[0] || q->note[0] ||
-        q->zip[0] == '{' || strstr(q->zip, "："))
+        q->spot != defaults->spot || q->max_micro_usd > 0 || q->force || !q->pretrained || says_publish(q) || q->requested_by[0] ||
+        q->note[0] || q->zip[0] == '{' || strstr(q->zip, "："))
         return false;
     for (int32_t i = 0; classes && i < q->classes_count; i++)
         if (strchr(q->classes[i], ':') || strstr(q->classes[i], "：") || strstr(q->classes[i], "，"))
@@ -70,12 +70,14 @@ static void write_colon(struct str *to, const struct request *q, const struct me
     AUTO_STR names = STR_MAX(CLASSES_MAX * CLASS_NAME_MAX);
     for (int32_t i = 0; classes && i < q->classes_count; i++)
         str_addf(&names, "%s%s", i ? "," : "", q->classes[i]);
-    char epochs[16] = "", task[16] = "", model[16] = "";
+    char epochs[16] = "", task[16] = "", model[MODEL_NAME_MAX] = "";
     if (q->epochs != defaults->epochs)
         snprintf(epochs, sizeof epochs, "%d", (int)q->epochs);
     if (q->task != TASK_DETECTION)
         snprintf(task, sizeof task, "%d", (int)q->task);
-    if (q->model != 1)
+    if (q->model_name[0])
+        str_copy(model, sizeof model, q->model_name);
+    else if (q->model != 1)
         snprintf(model, sizeof model, "%d", (int)q->model);
     const char *field[] = {q->zip,
                            q->job_id_given ? q->job_name : "",
@@ -147,8 +149,11 @@ static void write_json(struct str *to, const struct request *q, const struct mes
         json_put_int(to, "epochs", q->epochs);
     if (q->task != TASK_DETECTION)
         json_put_text(to, "task", task_name(q->task));
-    if (q->model != 1)
+    put_given(to, "model", q->model_name);
+    if (q->model > 1)
         json_put_int(to, "model", q->model);
+    if (!q->pretrained)
+        json_put_bool(to, "pretrained", false);
     put_given(to, "continue_from", q->continue_from);
     put_given(to, "line", str_is(q->line, LINE_DEFAULT) ? "" : q->line);
     if (!default_split(q)) {
@@ -234,9 +239,11 @@ void suggest_line(struct message *m)
         q.max_minutes = m->corrected_minutes;
     if (m->corrected_uncapped)
         q.max_micro_usd = 0;
-    if (m->corrected_task) {
+    if (m->corrected_task)
         q.task = TASK_DETECTION;
+    if (m->corrected_task || m->corrected_model) {
         q.model = 1;
+        q.model_name[0] = '\0';
     }
     q.force = q.force || m->corrected_force;
     bool classes = !secret_classes(&q), fits = false;
@@ -319,6 +326,8 @@ void message_fault(struct message *m, const char *code, const char *field, const
         other_line(q, m->corrected_line);
     } else if (str_is(field, "task") || str_is(field, "dl_type")) {
         m->corrected_task = true;
+    } else if (str_is(field, "model")) {
+        m->corrected_model = true;
     }
     if (m->default_job_id[0]) {
         str_copy(q->job_id, sizeof q->job_id, m->default_job_id);

@@ -20,6 +20,7 @@ static void sample_request(struct request *r)
     r->epochs = 20;
     r->task = TASK_DETECTION;
     r->model = 1;
+    r->pretrained = true;
     SET(r->continue_from, "screws-0301");
     SET(r->line, "screws");
     r->max_minutes = 480;
@@ -42,6 +43,7 @@ void sample_record(struct record *rec)
     SET(rec->group_prefix, "train-rg");
     SET(rec->location, "japaneast");
     SET(rec->trainer, "tiny");
+    SET(rec->model_name, "tiny");
     SET(rec->scripts_sha256, "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef");
     rec->terms = (struct job_terms){.upload_wait_s = 300,
                                     .create_wait_s = 3600,

@@ -154,6 +154,25 @@ static void test_the_longest_names_fit(void **state)
     print_message("customData: %zu of %d bytes\n", data.len, CUSTOM_DATA_MAX);
 }
 
+/* What the machine is told of its model; a job of former times brings scripts that read the number. */
+static void test_the_model_as_the_scripts_know_it(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    AUTO_RECORD rec = {0};
+    AUTO_STR now = STR_MAX(CUSTOM_DATA_MAX), former = STR_MAX(CUSTOM_DATA_MAX);
+    sample_record(&rec);
+    str_copy(rec.model_name, sizeof rec.model_name, "ssd_mobilenetv2");
+    rec.input_size = 384;
+    rec.request.pretrained = false;
+    assert_ok(bootstrap_custom_data(&c, &rec, &now, &err), err);
+    assert_has(str_c(&now), "\\\"model\\\":\\\"ssd_mobilenetv2\\\",\\\"input_size\\\":384,\\\"pretrained\\\":false,");
+    rec.model_name[0] = '\0';
+    rec.input_size = 0;
+    assert_ok(bootstrap_custom_data(&c, &rec, &former, &err), err);
+    assert_has(str_c(&former), "\\\"model\\\":1,\\\"continue_from");
+}
+
 static void test_links_end_with_the_job(void **state)
 {
     (void)state;
@@ -199,6 +218,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links_after_an_eviction, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_longest_names_fit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_model_as_the_scripts_know_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links_end_with_the_job, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deployment_body, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_much_is_refused, set_up, tear_down),

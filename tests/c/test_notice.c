@@ -56,6 +56,12 @@ static void test_notices(void **state)
     notice_text(&rec, NOTICE_ACCEPTED, &all);
     rec.remark[0] = '\0';
     rec.place = 0;
+    str_copy(rec.model_name, sizeof rec.model_name, "ssd_mobilenetv2");
+    rec.input_size = 384;
+    title(&all, "accepted, one of several models");
+    notice_text(&rec, NOTICE_ACCEPTED, &all);
+    str_copy(rec.model_name, sizeof rec.model_name, rec.trainer);
+    rec.input_size = 0;
     str_copy(rec.trouble, sizeof rec.trouble,
              "the app is not let in to Azure: cannot sign in as app 1-2: AADSTS7000222: The provided client secret keys are expired.");
     title(&all, "accepted, and nobody signs in");

@@ -16,7 +16,7 @@ static void fill(struct request *r)
                           .force = true,
                           .epochs = 20,
                           .task = TASK_DETECTION,
-                          .model = 3,
+                          .model_name = "yolox_tiny",
                           .continue_from = "auto",
                           .line = "screws",
                           .max_minutes = 90,
@@ -67,7 +67,8 @@ static void test_round_trip(void **state)
         str_c(&once),
         "{\"request\":{\"zip\":\"写真 (1).zip\",\"dataset_sha256\":\"ab\",\"job_id\":\"j.1\",\"job_name\":\"J.1\",\"job_id_given\":true,"
         "\"vm_size\":\"Standard_D8s_v4\",\"vm_sizes\":[\"Standard_D8s_v4\",\"Standard_D8s_v5\"],\"regions\":[\"japaneast\"],"
-        "\"spot\":\"prefer\",\"force\":true,\"classes\":[\"ok\",\"傷\"],\"epochs\":20,\"task\":\"detection\",\"model\":3,\"continue_from\":"
+        "\"spot\":\"prefer\",\"force\":true,\"classes\":[\"ok\",\"傷\"],\"epochs\":20,\"task\":\"detection\",\"model\":0,\"model_name\":"
+        "\"yolox_tiny\",\"pretrained\":false,\"continue_from\":"
         "\"auto\","
         "\"line\":\"screws\",\"max_minutes\":90,\"split\":{\"train\":0.7,\"seed\":9007199254740991,\"group\":\"video\"},\"publish\":"
         "\"never\",\"requested_by\":"
@@ -216,6 +217,9 @@ static void test_publish(void **state)
     AUTO_STR text = STR_MAX(65536);
     char never[65], former[65];
     fill(&a);
+    a.model = 3; /* as models were asked for then */
+    a.model_name[0] = '\0';
+    a.pretrained = true;
     request_digest(&a, never);
     a.publish = PUBLISH_UNGATED;
     request_digest(&a, former);

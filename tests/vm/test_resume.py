@@ -382,7 +382,7 @@ def test_tiny_looks_again_before_it_stops(tmp_path: Path) -> None:
         "job_id": "job-a",
         "attempt": 1,
         "task": "detection",
-        "model": 1,
+        "model": "tiny",
         "classes": ["dent"],
         "epochs": 1,
         "seed": 1,

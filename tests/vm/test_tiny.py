@@ -46,7 +46,7 @@ class Bench:
             "job_id": "a",
             "attempt": 1,
             "task": "detection",
-            "model": 1,
+            "model": "tiny",
             "classes": self.classes,
             "epochs": 4,
             "seed": 1,

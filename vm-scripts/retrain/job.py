@@ -24,7 +24,8 @@ class Times:
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt of one job. ``classes`` None: take those of the zip."""
+    """One attempt of one job. ``classes`` None: take those of the zip. ``model`` is the trainer's word;
+    ``input_size`` 0: its own."""
 
     job_id: str
     job_name: str
@@ -37,7 +38,9 @@ class Job:
     classes: list[str] | None
     epochs: int
     task: str
-    model: int
+    model: str
+    input_size: int
+    pretrained: bool
     continue_from: str | None
     line: str
     train_share: float
@@ -58,6 +61,12 @@ class Job:
         return self.links[name]
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
 def parse(value: Any) -> Job:
     """The typed form of a parsed job.json; raises ``Failure`` naming what is missing."""
     try:
@@ -74,7 +83,9 @@ def parse(value: Any) -> Job:
             classes=request["classes"],
             epochs=int(request["epochs"]),
             task=request["task"],
-            model=int(request["model"]),
+            model=_text(request["model"]),
+            input_size=int(request["input_size"]),
+            pretrained=bool(request["pretrained"]),
             continue_from=request["continue_from"],
             line=request["line"],
             train_share=float(split["train"]),
