@@ -69,7 +69,10 @@ set(HANDLER_SOURCES
   handler/controller/lines.c
   handler/controller/machine.c
   handler/controller/preflight.c
+  handler/controller/copies.c
+  handler/controller/pointer.c
   handler/controller/publish.c
+  handler/controller/release.c
   handler/controller/rounds.c
   handler/controller/slots.c
   handler/controller/sweep.c
@@ -87,6 +90,7 @@ set(HANDLER_SOURCES
   handler/functions/js_queue_items.c
   handler/functions/orders.c
   handler/functions/poison.c
+  handler/functions/releases.c
   handler/server/invocation.c
   handler/server/server.c
   handler/check.c

@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "controller/copies.h"
 #include "controller/ledger.h"
+#include "controller/pointer.h"
+#include "controller/release.h"
 #include "controller/trained.h"
 
 #define MANIFEST_MAX (256 * 1024)
-#define POINTER_MAX (64 * 1024)
 #define VERIFY_MS (100 * 1000)
 
 static void broken(struct record *rec, struct job_seen *seen, const char *file, const char *what)
@@ -28,8 +30,14 @@ void publish_verify(const struct errand *e, struct record *rec, struct job_seen 
         struct blob_info info = {0};
         struct err err = {0};
         char name[BLOB_NAME_MAX], hex[65];
-        controller_out(rec, f->name, name);
-        enum err_code code = blob_hash(&patient, CONTAINER_FILES, name, &info, hex, &err);
+        const char *container = copies_source(rec, f->name, name);
+        if (rec->release != RELEASE_NONE) /* as it was verified when it was kept */
+            str_copy(info.etag, sizeof info.etag, f->etag);
+        enum err_code code = blob_hash(&patient, container, name, &info, hex, &err);
+        if (code == ERR_CONFLICT && f->etag[0] != '\0') {
+            broken(rec, seen, f->name, "was changed after it had been verified");
+            return;
+        }
         if (code == ERR_ABSENT) {
             broken(rec, seen, f->name, "is named in the manifest and is not there");
             return;
@@ -51,29 +59,6 @@ void publish_verify(const struct errand *e, struct record *rec, struct job_seen 
     seen->model = MODEL_VERIFIED;
 }
 
-/* The version that model/<line>/current.json names; 0 when there is none, or it cannot be read. etag is that of the file, "" when absent.
- */
-static enum err_code read_pointer(const struct errand *e, const struct record *rec, int64_t *version, char etag[ETAG_MAX], struct err *err)
-{
-    char name[BLOB_NAME_MAX];
-    struct blob_info info = {0};
-    AUTO_STR text = STR_MAX(POINTER_MAX);
-    AUTO_JSON doc = NULL;
-
-    snprintf(name, sizeof name, "%s/current.json", rec->request.line);
-    enum err_code code = blob_get(&e->c->storage, CONTAINER_MODEL, name, &text, &info, err);
-    *version = 0;
-    etag[0] = '\0';
-    if (code == ERR_ABSENT)
-        return OK;
-    if (code != OK)
-        return code;
-    str_copy(etag, ETAG_MAX, info.etag);
-    if (json_parse(text.p, text.len, 4, &doc, NULL) == OK)
-        *version = json_get_int(doc, "version", 0);
-    return OK;
-}
-
 /* As it was offered: what is verified, judged and copied is one and the same. ERR_CONFLICT: it is another one now. */
 static enum err_code offered_manifest(const struct errand *e, const struct record *rec, struct manifest *m, struct err *err)
 {
@@ -81,21 +66,26 @@ static enum err_code offered_manifest(const struct errand *e, const struct recor
     struct blob_info info = {0};
     AUTO_STR text = STR_MAX(MANIFEST_MAX);
 
-    controller_out(rec, "manifest.json", name);
-    enum err_code code = blob_get(&e->c->storage, CONTAINER_FILES, name, &text, &info, err);
+    const char *container = copies_source(rec, "manifest.json", name);
+    enum err_code code = blob_get(&e->c->storage, container, name, &text, &info, err);
     if (code == ERR_ABSENT || (code == OK && !str_is(info.etag, rec->manifest_etag)))
         return err_set(err, ERR_CONFLICT, "%s is not what it was", name);
     if (code != OK)
         return code;
-    return manifest_read(text.p, text.len, rec->job_id, rec->state.attempt, rec->request.line, task_name(rec->request.task), m, err);
+    return manifest_read(text.p, text.len, record_maker(rec), record_maker_attempt(rec), rec->request.line, task_name(rec->request.task), m,
+                         err);
 }
 
 struct gate_visit {
+    const struct errand *e;
     const struct record *rec;
     const struct manifest *m;
     int64_t pointed; /* what the line's pointer says: ahead of the line's file while another job publishes, or when that was lost */
     struct gate_verdict verdict;
     bool asked;
+    enum err_code released; /* of a release: whether it could be asked about */
+    struct err err;
+    char why[320]; /* and why it is not done; "": it is */
 };
 
 static bool ask_gate(void *ctx, const struct line *now)
@@ -110,9 +100,22 @@ static bool ask_gate(void *ctx, const struct line *now)
         .model = {v->m->class_name, v->m->classes_count},
     };
 
+    AUTO_STR why = STR_MAX(sizeof v->why - 1);
+    v->released = release_check(v->e, v->rec, &why, &v->err);
+    str_copy(v->why, sizeof v->why, str_c(&why));
+    if (v->released != OK || v->why[0] != '\0')
+        return false;
     gate_decide(&q, &v->verdict);
     v->asked = true;
     return v->verdict.publish;
+}
+
+/* A release is a person's will: it is done, or it has failed and they are told why. */
+static void refuse_release(struct record *rec, struct job_seen *seen, const char *why)
+{
+    seen->model = MODEL_BROKEN;
+    str_copy(rec->trouble, sizeof rec->trouble, why);
+    log_line(LOG_INFO, "not published: %s", why);
 }
 
 static void keep(struct job_seen *seen, enum job_reason why)
@@ -124,9 +127,9 @@ static void keep(struct job_seen *seen, enum job_reason why)
 void publish_take_line(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
     struct err err = {0};
-    char etag[ETAG_MAX];
+    struct pointer now = {0};
     AUTO_MANIFEST m = {0};
-    struct gate_visit visit = {.rec = rec, .m = &m};
+    struct gate_visit visit = {.e = e, .rec = rec, .m = &m};
     struct line_taking taking = {
         .name = rec->request.line, .task = task_name(rec->request.task), .job_id = rec->job_id, .judge = ask_gate, .ctx = &visit};
     enum err_code code = offered_manifest(e, rec, &m, &err);
@@ -138,10 +141,18 @@ void publish_take_line(const struct errand *e, struct record *rec, struct job_se
     if (code == ERR_CONFLICT || code == ERR_INPUT)
         return;
     if (code == OK)
-        code = read_pointer(e, rec, &visit.pointed, etag, &err);
-    taking.above = visit.pointed; /* a line file that was lost must not give a version out twice */
+        code = pointer_read(&e->c->storage, rec->request.line, &now, &err);
+    taking.above = visit.pointed = now.version; /* a line file that was lost must not give a version out twice */
     if (code == OK)
         code = ledger_take_line(&e->c->storage, &taking, &seen->version, &err);
+    if (visit.released != OK) {
+        log_line(LOG_WARN, "%s", visit.err.msg);
+        return;
+    }
+    if (visit.why[0] != '\0' || (rec->release != RELEASE_NONE && code == ERR_INPUT)) {
+        refuse_release(rec, seen, visit.why[0] != '\0' ? visit.why : err.msg);
+        return;
+    }
     if (visit.asked) {
         rec->gate = visit.verdict.code;
         rec->breaking = visit.verdict.breaking;
@@ -163,60 +174,6 @@ void publish_take_line(const struct errand *e, struct record *rec, struct job_se
         log_line(LOG_WARN, "%s", err.msg);
 }
 
-enum copied { COPY_DONE, COPY_LATER, COPY_CHANGED };
-
-static bool source_changed(const struct errand *e, const char *from, const char *etag)
-{
-    struct blob_info info = {0};
-    enum err_code code = blob_head(&e->c->storage, CONTAINER_FILES, from, &info, NULL);
-
-    return code == ERR_ABSENT || (code == OK && !str_is(info.etag, etag));
-}
-
-/* Somebody was first at the target, or the source is no longer what was verified: a look at both decides. */
-static enum copied copy_again(const struct errand *e, const struct record *rec, const char *from, const char *etag, const char *to,
-                              const char *version, int64_t size)
-{
-    struct blob_info there = {0};
-    struct err err = {0};
-    char status[16] = "";
-
-    if (source_changed(e, from, etag))
-        return COPY_CHANGED;
-    enum err_code code = blob_head(&e->c->storage, CONTAINER_MODEL, to, &there, &err);
-    if (code == OK && str_is(there.meta_job, rec->job_id) && str_is(there.copy_status, "pending"))
-        return COPY_LATER;
-    if (code == OK && str_is(there.meta_job, rec->job_id) && there.size == size && str_is(there.copy_status, "success"))
-        return COPY_DONE;
-    if (code == OK)
-        code = blob_copy(&e->c->storage, CONTAINER_FILES, from, etag, CONTAINER_MODEL, to, BLOB_IF_MATCH, there.etag, rec->job_id, version,
-                         status, &err);
-    if (code == OK && str_is(status, "success"))
-        return COPY_DONE;
-    log_line(LOG_WARN, "copy to %s: %s", to, code == OK ? "still going on" : err.msg);
-    return COPY_LATER;
-}
-
-static enum copied copy_file(const struct errand *e, const struct record *rec, const char *file, const char *etag, int64_t size)
-{
-    char from[BLOB_NAME_MAX], to[BLOB_NAME_MAX], version[24], status[16] = "";
-    struct err err = {0};
-
-    controller_out(rec, file, from);
-    snprintf(version, sizeof version, "%lld", (long long)rec->state.version);
-    snprintf(to, sizeof to, "%s/%s/%s", rec->request.line, version, file);
-    enum err_code code = blob_copy(&e->c->storage, CONTAINER_FILES, from, etag, CONTAINER_MODEL, to, BLOB_IF_ABSENT, NULL, rec->job_id,
-                                   version, status, &err);
-    if (code == OK && str_is(status, "success"))
-        return COPY_DONE;
-    if (code == ERR_CONFLICT || code == OK)
-        return copy_again(e, rec, from, etag, to, version, size);
-    if (code == ERR_ABSENT && source_changed(e, from, etag))
-        return COPY_CHANGED;
-    log_line(LOG_WARN, "copy to %s: %s", to, err.msg);
-    return COPY_LATER;
-}
-
 /* model.bin, then model.xml: a server that watches the folder must never find an .xml without its .bin. */
 static int rank(const char *name)
 {
@@ -234,14 +191,14 @@ void publish_copy(const struct errand *e, struct record *rec, struct job_seen *s
         for (int32_t i = 0; i < rec->files && all == COPY_DONE; i++)
             if (rank(rec->file[i].name) == turn) {
                 file = rec->file[i].name;
-                all = copy_file(e, rec, file, rec->file[i].etag, rec->file[i].size);
+                all = copies_file(e, rec, file, rec->file[i].etag, rec->file[i].size);
             }
     if (all == COPY_DONE) {
         file = "manifest.json";
-        controller_out(rec, file, manifest);
-        all = blob_head(&e->c->storage, CONTAINER_FILES, manifest, &info, NULL) == OK ? COPY_DONE : COPY_LATER;
+        const char *container = copies_source(rec, file, manifest);
+        all = blob_head(&e->c->storage, container, manifest, &info, NULL) == OK ? COPY_DONE : COPY_LATER;
         if (all == COPY_DONE)
-            all = copy_file(e, rec, file, rec->manifest_etag, info.size);
+            all = copies_file(e, rec, file, rec->manifest_etag, info.size);
     }
     if (all == COPY_CHANGED)
         broken(rec, seen, file, "was changed after it had been verified");
@@ -259,56 +216,42 @@ static enum err_code published_manifest(const struct errand *e, const struct rec
     enum err_code code = blob_get(&e->c->storage, CONTAINER_MODEL, name, &text, NULL, err);
     if (code != OK)
         return code;
-    return manifest_read(text.p, text.len, rec->job_id, rec->state.attempt, rec->request.line, task_name(rec->request.task), m, err);
+    return manifest_read(text.p, text.len, record_maker(rec), record_maker_attempt(rec), rec->request.line, task_name(rec->request.task), m,
+                         err);
 }
 
-static void write_pointer(const struct errand *e, const struct record *rec, const struct manifest *m, struct str *to)
+/* What follows the pointer, before the line is given back. */
+static enum err_code after_point(const struct errand *e, struct record *rec, struct err *err)
 {
-    json_open(to, NULL, '{');
-    json_put_int(to, "v", 1);
-    json_put_text(to, "line", rec->request.line);
-    json_put_int(to, "version", rec->state.version);
-    json_put_text(to, "job_id", rec->job_id);
-    json_put_text(to, "task", task_name(rec->request.task));
-    json_open(to, "classes", '[');
-    for (int32_t i = 0; i < m->classes_count; i++)
-        json_put_text(to, NULL, m->class_name[i]);
-    json_close(to, ']');
-    json_put_bool(to, "breaking", rec->breaking != 0);
-    json_put_text(to, "manifest_sha256", rec->manifest_sha256);
-    json_put_int(to, "published_s", controller_now_s(e->c));
-    json_close(to, '}');
+    enum err_code code = release_mark(e, rec, err);
+
+    if (code == OK && rec->release == RELEASE_NONE)
+        code = trained_keep(&e->c->storage, rec, controller_now_s(e->c), err);
+    return code;
 }
 
 void publish_point(const struct errand *e, struct record *rec, struct job_seen *seen)
 {
-    char name[BLOB_NAME_MAX], etag[ETAG_MAX];
+    const struct storage *s = &e->c->storage;
     struct err err = {0};
-    int64_t current;
+    struct pointer now;
     AUTO_MANIFEST m = {0};
-    AUTO_STR pointer = STR_MAX(POINTER_MAX);
 
-    snprintf(name, sizeof name, "%s/current.json", rec->request.line);
-    enum err_code code = read_pointer(e, rec, &current, etag, &err);
-    bool there = code == OK && current >= rec->state.version; /* ours already, or a newer one: never back */
+    enum err_code code = pointer_read(s, rec->request.line, &now, &err);
+    bool there = code == OK && now.version >= rec->state.version; /* ours already, or a newer one: never back */
     if (code == OK && !there)
         code = published_manifest(e, rec, &m, &err);
-    if (code == OK && !there) {
-        write_pointer(e, rec, &m, &pointer);
-        code = str_check(&pointer, name, &err);
-    }
     if (code == OK && !there)
-        code = blob_put(&e->c->storage, CONTAINER_MODEL, name, str_c(&pointer), pointer.len, "application/json",
-                        *etag == '\0' ? BLOB_IF_ABSENT : BLOB_IF_MATCH, etag, NULL, &err);
+        code = pointer_write(s, rec, &m, controller_now_s(e->c), now.etag, &err);
     if (code == ERR_CONFLICT) /* our own lost reply, or another's: the content decides */
-        code = read_pointer(e, rec, &current, etag, &err) == OK && current >= rec->state.version ? OK : ERR_CONFLICT;
+        code = pointer_read(s, rec->request.line, &now, &err) == OK && now.version >= rec->state.version ? OK : ERR_CONFLICT;
     if (code == OK)
-        code = trained_keep(&e->c->storage, rec, controller_now_s(e->c), &err);
+        code = after_point(e, rec, &err);
     if (code == OK) {
         seen->model = MODEL_CURRENT;
         log_line(LOG_INFO, "published: line %s, version %lld", rec->request.line, (long long)rec->state.version);
     } else
-        log_line(LOG_WARN, "%s: %s", name, err.msg);
+        log_line(LOG_WARN, "line %s: %s", rec->request.line, err.msg);
 }
 
 void publish_free_line(const struct errand *e, struct record *rec, struct job_seen *seen)

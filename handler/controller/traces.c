@@ -170,7 +170,7 @@ static void look_report(const struct errand *e, struct record *rec, struct job_s
     seen->report = rec->report.outcome;
 }
 
-static void keep_manifest(struct record *rec, const struct manifest *m, const struct str *text, const struct blob_info *info)
+void traces_keep_manifest(struct record *rec, const struct manifest *m, const struct str *text, const struct blob_info *info)
 {
     memcpy(rec->file, m->file, sizeof rec->file);
     rec->files = m->files;
@@ -208,7 +208,7 @@ static void look_manifest(const struct errand *e, struct record *rec, struct job
         log_line(LOG_ERROR, "%s", err.msg);
         return;
     }
-    keep_manifest(rec, &m, &text, &info);
+    traces_keep_manifest(rec, &m, &text, &info);
     seen->manifest = YES;
 }
 

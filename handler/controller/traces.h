@@ -16,4 +16,6 @@ void traces_look_status(const struct errand *e, struct record *rec, struct job_s
 /* The report first, then the manifest: the machine writes them the other way round, so a report without a manifest is proof. Facts of both
  * go into the record. */
 void traces_look_result(const struct errand *e, struct record *rec, struct job_seen *seen);
+/* What a manifest says of its model, and which one it is, into the record. */
+void traces_keep_manifest(struct record *rec, const struct manifest *m, const struct str *text, const struct blob_info *info);
 #endif

@@ -9,6 +9,7 @@
 #include "functions/functions.h"
 #include "functions/intake.h"
 #include "functions/orders.h"
+#include "functions/releases.h"
 #include "job/notice.h"
 
 #define PROPOSALS 8 /* after so many used ids the next one is proposed unseen */
@@ -201,6 +202,9 @@ static enum err_code take(const struct app *app, struct invocation *inv, struct 
         return orders_extend(app, inv, &m, said, err);
     case ACTION_RETRY:
         return retry(app, inv, &m, said, err);
+    case ACTION_PUBLISH:
+    case ACTION_ROLLBACK:
+        return releases_take(app, inv, &m, said, err);
     default:
         return orders_status(app, &m, said, err);
     }

@@ -57,7 +57,7 @@ enum err_code orders_status(const struct app *app, const struct message *m, stru
     return OK;
 }
 
-static void answer(const struct app *app, const struct str *text, struct str *said)
+void orders_answer(const struct app *app, const struct str *text, struct str *said)
 {
     const char *words = str_c(text) != NULL ? str_c(text) : "";
 
@@ -83,7 +83,7 @@ static enum err_code load_job(const struct app *app, const struct message *m, co
     else if (rec->state.model != MODEL_NONE)
         str_addf(&text, "Job `%s` is done and its model is on its way; %s.", rec->request.job_name, nothing);
     if (*over)
-        answer(app, &text, said);
+        orders_answer(app, &text, said);
     return OK;
 }
 
@@ -110,7 +110,7 @@ enum err_code orders_extend(const struct app *app, const struct invocation *inv,
 
     if (code == OK && !over && !intake_may_take(app, &before, m->extend_minutes, &why)) {
         str_addf(&text, "Job `%s` is not extended: %s.", before.request.job_name, str_c(&why) != NULL ? str_c(&why) : "it costs too much");
-        answer(app, &text, said);
+        orders_answer(app, &text, said);
         return OK;
     }
     if (code == OK && !over)
@@ -126,7 +126,7 @@ enum err_code orders_extend(const struct app *app, const struct invocation *inv,
     if (after.state.started_s > 0)
         str_addf(&text, ": until %s", until);
     str_add(&text, longer ? "." : "; nothing was changed.");
-    answer(app, &text, said);
+    orders_answer(app, &text, said);
     return OK;
 }
 
@@ -140,16 +140,19 @@ enum err_code orders_retry(const struct app *app, const struct invocation *inv, 
 
     if (code != OK && code != ERR_ABSENT)
         return code;
-    *done = code == ERR_ABSENT || rec.state.outcome == OUTCOME_NONE || rec.request.zip[0] == '\0';
+    bool release = rec.release != RELEASE_NONE;
+    *done = code == ERR_ABSENT || release || rec.state.outcome == OUTCOME_NONE || rec.request.zip[0] == '\0';
     if (code == ERR_ABSENT)
         str_addf(&text, "There is no job `%s`; nothing was started.", m->target_job_id);
+    else if (release)
+        str_addf(&text, "Job `%s` trained nothing; to publish once more, send:\n%s", m->target_job_id, rec.corrected);
     else if (rec.state.outcome == OUTCOME_NONE) {
         str_add(&text, "It is not over yet; nothing was started. ");
         notice_status(&rec, controller_now_s(app->controller), &text);
     } else if (rec.request.zip[0] == '\0')
         str_addf(&text, "The message of `%s` was refused and names no zip; nothing was started.", m->target_job_id);
     if (*done) {
-        answer(app, &text, said);
+        orders_answer(app, &text, said);
         return OK;
     }
     message_retry_job_id(rec.request.job_name, inv->message_id, name);

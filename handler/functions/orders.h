@@ -5,6 +5,8 @@
 #define ORDERS_H
 #include "functions/functions.h"
 
+/* Tells people at once: one try, then the log. */
+void orders_answer(const struct app *app, const struct str *text, struct str *said);
 enum err_code orders_status(const struct app *app, const struct message *m, struct str *said, struct err *err) MUST_CHECK;
 enum err_code orders_cancel(const struct app *app, const struct invocation *inv, const struct message *m, struct str *said,
                             struct err *err) MUST_CHECK;

@@ -220,6 +220,13 @@ void check_line(struct reading *r, enum rule_id id, const char *text)
     rules_fault(r, id, "E19", "`%s` is not a line; allowed: %s", echo(text, shown), rules_field(id)->allowed);
 }
 
+void check_version(struct reading *r, enum rule_id id, const char *text)
+{
+    char shown[ECHO_MAX];
+    if (!whole(text, 1, INT32_MAX, &r->m->version))
+        rules_fault(r, id, "E28", "`%s` is not a version; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+}
+
 void check_split_train(struct reading *r, enum rule_id id, const char *text)
 {
     char *end = NULL, shown[ECHO_MAX];

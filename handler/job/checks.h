@@ -28,6 +28,7 @@ void check_model(struct reading *r, enum rule_id id, const char *text);
 void check_pretrained(struct reading *r, enum rule_id id, const char *text);
 void check_continue(struct reading *r, enum rule_id id, const char *text);
 void check_line(struct reading *r, enum rule_id id, const char *text);
+void check_version(struct reading *r, enum rule_id id, const char *text);
 void check_split_train(struct reading *r, enum rule_id id, const char *text);
 void check_split_seed(struct reading *r, enum rule_id id, const char *text);
 void check_split_group(struct reading *r, enum rule_id id, const char *text);

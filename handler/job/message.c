@@ -298,7 +298,7 @@ static bool empty(const struct reading *r, enum rule_id id)
 static void demand(struct reading *r)
 {
     enum message_action a = r->m->action;
-    bool about_job = a == ACTION_CANCEL || a == ACTION_EXTEND || a == ACTION_RETRY;
+    bool about_job = a == ACTION_CANCEL || a == ACTION_EXTEND || a == ACTION_RETRY || a == ACTION_PUBLISH;
     if (about_job && empty(r, RULE_JOB_ID))
         rules_fault(r, RULE_JOB_ID, "E10", "is missing: name the job to %s (action status tells which there are)", message_action_name(a));
     if (a == ACTION_EXTEND && empty(r, RULE_MAX_HOURS))

@@ -17,8 +17,17 @@ struct message_defaults {                 /* from the settings */
     int32_t max_minutes, max_job_minutes; /* MAX_HOURS, MAX_JOB_HOURS */
     int64_t max_job_micro_usd;            /* MAX_JOB_COST; 0: no limit */
 };
-enum message_action { ACTION_NONE, ACTION_TRAIN, ACTION_STATUS, ACTION_CANCEL, ACTION_EXTEND, ACTION_RETRY };
-#define ACTIONS 6
+enum message_action {
+    ACTION_NONE,
+    ACTION_TRAIN,
+    ACTION_STATUS,
+    ACTION_CANCEL,
+    ACTION_EXTEND,
+    ACTION_RETRY,
+    ACTION_PUBLISH,
+    ACTION_ROLLBACK
+};
+#define ACTIONS 8
 const char *message_action_name(enum message_action a); /* "train"; "" for none */
 
 #define FAULTS_MAX 16
@@ -32,6 +41,7 @@ struct message {
     struct request request;         /* complete for ACTION_TRAIN without faults; as far as understood otherwise (zip "" when not valid) */
     char target_job_id[JOB_ID_MAX]; /* the job that another action than train is about, lower case; ACTION_STATUS: "" = all live jobs */
     int32_t extend_minutes;         /* ACTION_EXTEND: max_hours x 60, all in all */
+    int64_t version;                /* ACTION_ROLLBACK, with request.line; 0: the one before the current */
     struct fault fault[FAULTS_MAX];
     int32_t faults;
     char corrected[1024]; /* a line to paste that is accepted; "" without faults */
@@ -69,6 +79,8 @@ void message_default_job_id(const char *zip, const char *message_id, char out[JO
 void message_fault_again(struct message *m, const char *job_name, int64_t succeeded_s);
 /* The id under which a job is tried again because of this message: its own, cut to 56, "-r" and 6 hex of sha256(message Id). */
 void message_retry_job_id(const char *job_id, const char *message_id, char out[JOB_ID_MAX]);
+/* The id of the job that publishes a model because of this message: the action, "-" and 8 hex of sha256(message Id). */
+void message_release_job_id(enum message_action action, const char *message_id, char out[JOB_ID_MAX]);
 /* Turns m, a message with action retry, into the train message that asks for r (a record's request) once more as job_name. All of r is
  * kept, but what the settings do not allow any more is a fault, as in any message. */
 enum err_code message_from_request(struct message *m, const struct request *r, const char *job_name, const char *message_id,

@@ -87,6 +87,13 @@ static const char *why_kept(const struct record *rec)
     }
 }
 
+/* What devices should know of a version. */
+static void add_warnings(const struct record *rec, struct str *to)
+{
+    if (rec->breaking)
+        str_add(to, " Breaking: it lacks a class that the version before had.");
+}
+
 /* What became of a model that is whole. */
 static void add_published(const struct record *rec, struct str *to)
 {
@@ -99,8 +106,7 @@ static void add_published(const struct record *rec, struct str *to)
         if (rec->gate_note[0] != '\0')
             str_addf(to, "; %s", rec->gate_note);
         str_add(to, ".");
-        if (rec->breaking)
-            str_add(to, " Breaking: it lacks a class that the version before had.");
+        add_warnings(rec, to);
     }
 }
 
@@ -221,11 +227,44 @@ static void add_log(const struct record *rec, const char *fence, struct str *to)
         str_addf(to, "%sWhat is known of its end: share logs, %s", lines[0] != '\0' && fence[0] == '\0' ? "" : "\n", rec->evidence);
 }
 
+/* A job that only publishes what is there: what, from where, as which version, or why not. */
+static void add_release(const struct record *rec, struct str *to)
+{
+    const char *name = rec->request.job_name, *line = rec->request.line, *maker = rec->maker_name;
+    bool back = rec->release == RELEASE_ROLLBACK;
+    long long version = rec->state.version, from = rec->from_version;
+
+    if (rec->state.outcome == OUTCOME_SUCCEEDED) {
+        if (back)
+            str_addf(to,
+                     "Job `%s` has succeeded: line `%s` is rolled back: the files of version %lld (job `%s`) are published again, as "
+                     "version %lld.",
+                     name, line, from, maker, version);
+        else
+            str_addf(to, "Job `%s` has succeeded: the model of job `%s`, which had been kept, is published: line `%s`, version %lld.", name,
+                     maker, line, version);
+        add_warnings(rec, to);
+        return;
+    }
+    if (back)
+        str_addf(to, "Job `%s` has failed: line `%s` is not rolled back to version %lld: ", name, line, from);
+    else
+        str_addf(to, "Job `%s` has failed: the model of job `%s` is not published: ", name, maker);
+    bool waited = rec->state.reason == REASON_PUBLISH_WAIT;
+    str_addf(to, "%s.", waited ? why_kept(rec) : rec->trouble);
+    if (waited)
+        str_addf(to, "\nTo try again, send:\n%s", rec->corrected);
+}
+
 static void add_result(const struct record *rec, const char *fence, struct str *to)
 {
     const struct job_state *s = &rec->state;
     const char *name = rec->request.job_name;
 
+    if (rec->release != RELEASE_NONE) {
+        add_release(rec, to);
+        return;
+    }
     if (s->outcome == OUTCOME_SUCCEEDED) {
         str_addf(to, "Job `%s` has succeeded: %s %.3f on %lld validation images (%lld for training, %lld epochs), after ", name,
                  rec->metric, rec->value, (long long)rec->images, (long long)rec->images_train, (long long)rec->epochs_done);
@@ -298,7 +337,7 @@ void notice_status(const struct record *rec, int64_t now_s, struct str *to)
     str_addf(to, "`%s`: ", rec->request.job_name);
     if (s->outcome != OUTCOME_NONE)
         str_addf(to, "%s, ", job_outcome_words[s->outcome]);
-    str_addf(to, "%s", job_machine_words[s->machine]);
+    str_add(to, rec->release != RELEASE_NONE && s->outcome == OUTCOME_NONE ? "publishing" : job_machine_words[s->machine]);
     if (s->machine == MACHINE_QUEUED && rec->place > 0)
         str_addf(to, " (number %lld)", (long long)rec->place);
     if (s->machine == MACHINE_QUEUED && s->ended != REASON_NONE)
@@ -317,6 +356,8 @@ void notice_status(const struct record *rec, int64_t now_s, struct str *to)
         str_addf(to, ", published as line `%s` version %lld", rec->request.line, (long long)s->version);
     else if (s->outcome == OUTCOME_SUCCEEDED && why_kept(rec) != NULL)
         str_addf(to, ", not published: %s", why_kept(rec));
+    if (rec->published_version > 0)
+        str_addf(to, "; published later by job `%s`, as version %lld", rec->published_by, (long long)rec->published_version);
 }
 
 void notice_repeated(const struct record *rec, int64_t now_s, struct str *to)

@@ -25,6 +25,8 @@ struct row {
     }
 _Static_assert(sizeof(enum job_machine) == sizeof(int32_t), "enums are read and written as int32_t");
 
+const char *const job_release_words[] = {"none", "publish", "rollback", NULL};
+
 static const struct row TERMS[] = {
     ROW(INT32, job_terms, upload_wait_s), ROW(INT32, job_terms, create_wait_s),
     ROW(INT32, job_terms, silence_s),     ROW(INT32, job_terms, run_s),
@@ -120,6 +122,13 @@ static const struct row FACTS[] = {
     ROW(INT64, record, billed_micro_usd),
     ROW(INT64, record, unpriced),
     ROW(TEXT, record, corrected),
+    ROW_WORD(record, release, job_release_words),
+    ROW(TEXT, record, maker),
+    ROW(TEXT, record, maker_name),
+    ROW(INT64, record, maker_attempt),
+    ROW(INT64, record, from_version),
+    ROW(TEXT, record, published_by),
+    ROW(INT64, record, published_version),
     ROW(TEXT, record, saved_by),
     ROW(TEXT, record, parent_name),
     ROWS_END,
@@ -242,6 +251,16 @@ const char *record_region(const struct record *r)
 {
     const struct places *p = &r->request.regions;
     return r->state.region >= 0 && r->state.region < p->count ? p->name[r->state.region] : r->location;
+}
+
+const char *record_maker(const struct record *r)
+{
+    return r->release != RELEASE_NONE ? r->maker : r->job_id;
+}
+
+int32_t record_maker_attempt(const struct record *r)
+{
+    return r->release != RELEASE_NONE ? (int32_t)r->maker_attempt : r->state.attempt;
 }
 
 void record_write(struct str *to, const struct record *r)

@@ -12,6 +12,14 @@
 #define RECORD_VERSION 1
 #define RECORD_BYTES_MAX (256 * 1024)
 
+/* A job that has no machine: it publishes files that are there already. */
+enum job_release {
+    RELEASE_NONE,
+    RELEASE_PUBLISH, /* those of a job whose model was kept */
+    RELEASE_ROLLBACK /* those of a version of the line */
+};
+extern const char *const job_release_words[];
+
 struct record {
     char job_id[JOB_ID_MAX];
     char message_id[64];
@@ -60,6 +68,12 @@ struct record {
     char remark[400];               /* how the message was read, where that is not plain */
     char corrected[1024];           /* a line to paste: corrected, or to ask for the same once more */
 
+    enum job_release release;
+    char maker[JOB_ID_MAX], maker_name[JOB_ID_MAX]; /* of a release: the job that made the files */
+    int64_t maker_attempt, from_version;            /* and where; from_version: of the line; 0: in out/ of the maker */
+    char published_by[JOB_ID_MAX];                  /* of a kept model: the release that published it later, and as what */
+    int64_t published_version;
+
     char saved_by[17]; /* new with each save: after a lost reply it tells whose save won */
 
     char etag[80]; /* of the blob this was loaded from or saved to; not in the file */
@@ -70,6 +84,10 @@ void record_done(struct record *r);
 /* Where the present attempt runs, or the next one will. */
 const char *record_size(const struct record *r);
 const char *record_region(const struct record *r);
+
+/* Whose manifest its files have: its own, or of the job whose files it publishes. */
+const char *record_maker(const struct record *r);
+int32_t record_maker_attempt(const struct record *r);
 
 void record_write(struct str *to, const struct record *r);
 /* ERR_INPUT for a file that is not a record of a version this program knows. */

@@ -14,18 +14,19 @@
     "letters, digits, `.` `_` `-`, first a letter or digit, no two dots in a row, no dot at the end, at most 64, not `nothing` or `auto`"
 
 #define TRAIN (1u << ACTION_TRAIN)
+#define ROLLBACK (1u << ACTION_ROLLBACK)
 #define EVERY (~0u)
 
 static const struct rule table[RULES + 1] = {
     [RULE_V] = {"v", NULL, 0, TYPE_NUMBER, true, EVERY, "E23", SHELL, check_v, "1", "1"},
     [RULE_ACTION] = {"action", NULL, 0, TYPE_TEXT, true, EVERY, "E22", SHELL, check_action, "train",
-                     "train, status, cancel, extend, retry"},
+                     "train, status, cancel, extend, retry, publish, rollback"},
     [RULE_ZIP] = {"dataset", "zip", 1, TYPE_TEXT, false, TRAIN, "E02", NULL, check_zip, NULL,
                   "a file name in share `train` that ends in .zip, at most 255 bytes, none of " ZIP_FORBIDDEN
                   ", no `..`, no `.` or `-` in front"},
     [RULE_SHA256] = {"dataset_sha256", NULL, 0, TYPE_TEXT, true, TRAIN, "E21", SHELL, check_sha256, "not checked", "64 hexadecimal digits"},
-    [RULE_JOB_ID] = {"job_id", NULL, 2, TYPE_TEXT, true, EVERY, "E10", SHELL, check_job_id, "<zip stem>-<8 hex of the message's Id>",
-                     JOB_ID},
+    [RULE_JOB_ID] = {"job_id", NULL, 2, TYPE_TEXT, true, EVERY & ~ROLLBACK, "E10", SHELL, check_job_id,
+                     "<zip stem>-<8 hex of the message's Id>", JOB_ID},
     [RULE_VM_SIZE] = {"vm_size", NULL, 3, TYPE_TEXT, true, TRAIN, "E05", SHELL, check_vm_size, "VM_SIZES, else VM_SIZE",
                       "a size of VM_SIZES"},
     [RULE_VM_SIZES] = {"vm_sizes", NULL, 0, TYPE_LIST, true, TRAIN, "E05", SHELL, check_vm_size, "VM_SIZES, else VM_SIZE",
@@ -48,8 +49,10 @@ static const struct rule table[RULES + 1] = {
     [RULE_PRETRAINED] = {"pretrained", NULL, 0, TYPE_BOOL, true, TRAIN, "E14", SHELL, check_pretrained, "true", "true or false"},
     [RULE_CONTINUE] = {"continue_from", "refered_job_id", 8, TYPE_TEXT, true, TRAIN, "E09", SHELL, check_continue, "nothing",
                        "the job_id of a job that succeeded, `auto` (the job of the line's current model), `nothing`, or empty"},
-    [RULE_LINE] = {"line", NULL, 0, TYPE_TEXT, true, TRAIN, "E19", SHELL, check_line, LINE_DEFAULT,
+    [RULE_LINE] = {"line", NULL, 0, TYPE_TEXT, true, TRAIN | ROLLBACK, "E19", SHELL, check_line, LINE_DEFAULT,
                    "letters, digits and `-` (not first or last), at most 40"},
+    [RULE_VERSION] = {"version", NULL, 0, TYPE_NUMBER, true, ROLLBACK, "E28", SHELL, check_version, "the one before the current",
+                      "a whole number from 1"},
     [RULE_SPLIT] = {"split", NULL, 0, TYPE_OBJECT, false, TRAIN, "E20", NULL, NULL, "7:3 by video", "an object of train, seed, group"},
     [RULE_SPLIT_TRAIN] = {"split.train", NULL, 0, TYPE_NUMBER, true, TRAIN, "E20", SHELL, check_split_train, "0.7",
                           "a number from 0.5 to 0.95"},
@@ -89,6 +92,7 @@ static const struct rules_code codes[] = {
     {"E25", "a region's name is not one"},
     {"E26", "the word for spot is not known"},
     {"E27", "the word for publish is not known"},
+    {"E28", "the version is not one"},
 };
 
 const struct rule *rules_field(size_t i)
@@ -127,7 +131,7 @@ const char *rules_nearest(const char *key, int *distance)
 
 const char *message_action_name(enum message_action a)
 {
-    static const char *const name[ACTIONS] = {"", "train", "status", "cancel", "extend", "retry"};
+    static const char *const name[ACTIONS] = {"", "train", "status", "cancel", "extend", "retry", "publish", "rollback"};
     return a > ACTION_NONE && a < ACTIONS ? name[a] : name[ACTION_NONE];
 }
 

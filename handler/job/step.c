@@ -20,6 +20,12 @@ struct job_state job_rejected(int64_t now_s)
     return s;
 }
 
+struct job_state job_released(int64_t now_s)
+{
+    return (struct job_state){
+        .accepted_s = now_s, .machine_since_s = now_s, .machine = MACHINE_DELETING, .model = MODEL_OFFERED, .model_since_s = now_s};
+}
+
 /* The manifest is the truth: a complete one outranks the report, and success without one is a failure. */
 static bool result_is_there(struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {

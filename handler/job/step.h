@@ -155,6 +155,8 @@ struct job_next job_step(const struct job_terms *terms, const struct job_state *
 /* A job just accepted, and one that is born rejected. */
 struct job_state job_accepted(int64_t now_s);
 struct job_state job_rejected(int64_t now_s);
+/* One that has no machine, and publishes files that are there already: it begins where others have left theirs. */
+struct job_state job_released(int64_t now_s);
 /* Whether the present attempt runs on Spot. */
 bool job_on_spot(const struct job_terms *terms, const struct job_state *state);
 /* What is still to be told. */

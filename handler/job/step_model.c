@@ -10,6 +10,12 @@ void step_outcome(struct job_state *s, enum job_outcome outcome, enum job_reason
     s->due |= NOTICE_RESULT | NOTICE_RESULT_FILE;
 }
 
+/* A job without a machine has nothing to have succeeded with but publishing. */
+static enum job_outcome kept_outcome(const struct job_state *s)
+{
+    return s->attempt > 0 ? OUTCOME_SUCCEEDED : OUTCOME_FAILED;
+}
+
 bool step_model(const struct job_terms *t, struct job_next *n, const struct job_seen *seen, int64_t now_s)
 {
     struct job_state *s = &n->state;
@@ -24,7 +30,7 @@ bool step_model(const struct job_terms *t, struct job_next *n, const struct job_
         s->version = seen->version;
     if ((s->model == MODEL_OFFERED || s->model == MODEL_VERIFIED) && s->version == 0 && now_s >= s->model_since_s + t->publish_wait_s) {
         s->model = MODEL_KEPT;
-        step_outcome(s, OUTCOME_SUCCEEDED, REASON_PUBLISH_WAIT, now_s);
+        step_outcome(s, kept_outcome(s), REASON_PUBLISH_WAIT, now_s);
     }
     switch (s->model) {
     case MODEL_OFFERED:
@@ -40,7 +46,7 @@ bool step_model(const struct job_terms *t, struct job_next *n, const struct job_
         step_outcome(s, OUTCOME_FAILED, REASON_MODEL, now_s);
         break;
     case MODEL_KEPT:
-        step_outcome(s, OUTCOME_SUCCEEDED, seen->kept, now_s); /* with the step that keeps it, or it is set already */
+        step_outcome(s, kept_outcome(s), seen->kept, now_s); /* with the step that keeps it, or it is set already */
         break;
     case MODEL_CURRENT:
         step_outcome(s, OUTCOME_SUCCEEDED, REASON_PUBLISHED, now_s);

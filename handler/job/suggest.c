@@ -194,14 +194,23 @@ static bool secret_classes(const struct request *q)
     return false;
 }
 
+static void put_rollback(struct str *to, const struct message *m)
+{
+    put_given(to, "line", str_is(m->request.line, LINE_DEFAULT) ? "" : m->request.line);
+    if (m->version > 0)
+        json_put_int(to, "version", m->version);
+}
+
 /* About a job, by the id as it was typed. Without a good one: the question which jobs there are. */
 static void write_action(struct message *m, enum message_action action, const char *job_id)
 {
     AUTO_STR line = STR_MAX(sizeof m->corrected - 1);
     json_open(&line, NULL, '{');
     json_put_int(&line, "v", 1);
-    json_put_text(&line, "action", message_action_name(job_id[0] ? action : ACTION_STATUS));
+    json_put_text(&line, "action", message_action_name(job_id[0] || action == ACTION_ROLLBACK ? action : ACTION_STATUS));
     put_given(&line, "job_id", job_id);
+    if (action == ACTION_ROLLBACK)
+        put_rollback(&line, m);
     if (action == ACTION_EXTEND && job_id[0])
         json_put_number(&line, "max_hours", (m->extend_minutes > 0 ? m->extend_minutes : m->defaults->max_job_minutes) / 60.0);
     json_close(&line, '}');
@@ -289,6 +298,13 @@ void message_default_job_id(const char *zip, const char *message_id, char out[JO
     stem[len] = '\0';
     (void)sha256_of(message_id, strlen(message_id), hex);
     snprintf(out, JOB_ID_MAX, "%s-%.8s", len > 0 ? stem : "job", hex);
+}
+
+void message_release_job_id(enum message_action action, const char *message_id, char out[JOB_ID_MAX])
+{
+    char hex[SHA256_HEX] = "00000000";
+    (void)sha256_of(message_id, strlen(message_id), hex);
+    snprintf(out, JOB_ID_MAX, "%s-%.8s", message_action_name(action), hex);
 }
 
 /* A line of its own for this task: "<line>-<task>". */

@@ -225,6 +225,18 @@ static const struct bad bad[] = {
      "{\"v\":1,\"action\":\"extend\",\"job_id\":\"j1\",\"max_hours\":3.5}"},
     {"extend, one key misspelt", "{\"action\":\"extend\",\"job_id\":\"j1\",\"max_hour\":3}", "E14", "max_hour", "did you mean `max_hours`?",
      "{\"v\":1,\"action\":\"extend\",\"job_id\":\"j1\",\"max_hours\":3}"},
+    {"publish of what", "{\"action\":\"publish\"}", "E10", "job_id", "name the job to publish", "{\"v\":1,\"action\":\"status\"}"},
+    {"publish to a line", "{\"action\":\"publish\",\"job_id\":\"J1\",\"line\":\"b\"}", "E14", "line",
+     "belongs to action train and rollback and does not go with action publish", "{\"v\":1,\"action\":\"publish\",\"job_id\":\"J1\"}"},
+    {"rollback of a job", "{\"action\":\"rollback\",\"job_id\":\"J1\",\"version\":3}", "E14", "job_id",
+     "allowed with rollback: v, action, line, version", "{\"v\":1,\"action\":\"rollback\",\"version\":3}"},
+    {"E28", "{\"action\":\"rollback\",\"line\":\"Screws\",\"version\":0}", "E28", "version",
+     "`0` is not a version; allowed: a whole number", "{\"v\":1,\"action\":\"rollback\",\"line\":\"screws\"}"},
+    {"rollback to a text", "{\"action\":\"rollback\",\"version\":\"3\"}", "E14", "version", "takes a number, not a text",
+     "{\"v\":1,\"action\":\"rollback\",\"version\":3}"},
+    {"rollback of a bad line", "{\"action\":\"rollback\",\"line\":\"a/b\",\"version\":2}", "E19", "line", "is not a line",
+     "{\"v\":1,\"action\":\"rollback\",\"version\":2}"},
+    {"version to train", "{\"dataset\":\"a.zip\",\"version\":3}", "E14", "version", "belongs to action rollback", "a.zip"},
     {"status of what", "{\"action\":\"status\",\"job_id\":\"..\"}", "E10", "job_id", "is not a job_id", "{\"v\":1,\"action\":\"status\"}"},
 };
 

@@ -56,6 +56,7 @@ static void test_job_actions(void **state)
         {"{\"v\":1,\"action\":\"cancel\",\"job_id\":\"J.1\"}", ACTION_CANCEL, 0},
         {"{\"job_id\":\"J.1\",\"action\":\"extend\",\"max_hours\":1.7}", ACTION_EXTEND, 102},
         {"{\"v\":1,\"action\":\"retry\",\"job_id\":\" J.1 \"}", ACTION_RETRY, 0},
+        {"{\"v\":1,\"action\":\"publish\",\"job_id\":\"J.1\"}", ACTION_PUBLISH, 0},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct message m;
@@ -84,6 +85,29 @@ static void test_status(void **state)
     assert_int_equal(m.faults, 0);
     assert_string_equal(m.target_job_id, "j.1");
     message_done(&m);
+}
+
+static void test_rollback(void **state)
+{
+    (void)state;
+    char id[JOB_ID_MAX], other[JOB_ID_MAX];
+    struct message m;
+    read_text("{\"v\":1,\"action\":\"rollback\"}", &m);
+    assert_int_equal(m.faults, 0);
+    assert_int_equal(m.action, ACTION_ROLLBACK);
+    assert_string_equal(m.request.line, "default");
+    assert_int_equal(m.version, 0);
+    message_done(&m);
+    read_text("{\"v\":1,\"action\":\"rollback\",\"line\":\"Screws\",\"version\":7}", &m);
+    assert_int_equal(m.faults, 0);
+    assert_string_equal(m.request.line, "screws");
+    assert_int_equal(m.version, 7);
+    message_done(&m);
+    message_release_job_id(ACTION_ROLLBACK, ID, id);
+    assert_string_equal(id, "rollback-853b0581");
+    message_release_job_id(ACTION_PUBLISH, "another", other);
+    assert_string_not_equal(id, other);
+    assert_true(rules_job_id(other));
 }
 
 static void test_same_again(void **state)
@@ -172,8 +196,8 @@ static void test_retry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_where),      cmocka_unit_test(test_job_actions), cmocka_unit_test(test_status),
-        cmocka_unit_test(test_same_again), cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_where),    cmocka_unit_test(test_job_actions), cmocka_unit_test(test_status),
+        cmocka_unit_test(test_rollback), cmocka_unit_test(test_same_again),  cmocka_unit_test(test_retry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
