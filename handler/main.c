@@ -86,6 +86,7 @@ static enum err_code build(struct parts *p, struct err *err)
     c->storage.http = &p->http;
     c->slack_url = s->slack_url;
     c->max_jobs = s->max_jobs;
+    c->legacy_replace = s->legacy_replace;
     c->upload_wait_s = s->upload_wait_s;
     c->max_job_minutes = s->max_job_minutes;
     pthread_mutex_init(&c->lock, NULL);

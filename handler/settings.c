@@ -34,6 +34,10 @@ static const struct settings_row ROWS[] = {
     {"WAIT_FOR_UPLOAD", "5", "minutes that a message waits for its zip"},
     {"SLACK_URL", "", "incoming webhook; left out: nobody is told by Slack"},
     {"TRAINER", "getitune", "program that trains: getitune, or tiny (a small network for simple pictures; no instance segmentation)"},
+    {"LEGACY_ROOT", "keep",
+     "what becomes of model/model.bin and model/model.xml, where devices of the former system look, when a version of line default has "
+     "other "
+     "inputs or outputs than they have: keep leaves them, replace renews them"},
     {"AZURE_STORAGE_CONNECTION_STRING", "", "the same account as AzureWebJobsStorage, under its former name"},
     {"AZURE_STORAGE_ACCOUNT_NAME", "", "the same account, under its former name"},
     {"AZURE_STORAGE_ACCOUNT_KEY", "", "its key, under its former name"},
@@ -243,7 +247,7 @@ static void read_limits(const struct reader *r, struct settings *s)
 
 static void read_rest(const struct reader *r, struct settings *s)
 {
-    const char *slack = get(r, "SLACK_URL"), *classes = get(r, "CLASSES"), *trainer = get(r, "TRAINER"),
+    const char *slack = get(r, "SLACK_URL"), *classes = get(r, "CLASSES"), *trainer = get(r, "TRAINER"), *legacy = get(r, "LEGACY_ROOT"),
                *root = r->lookup("FUNCTIONS_APP_ROOT_PATH");
 
     if (*slack != '\0' && (!http_url_safe(slack) || secret_set(&s->slack_url, slack, strlen(slack), NULL) != OK))
@@ -254,6 +258,9 @@ static void read_rest(const struct reader *r, struct settings *s)
     if (!models_is_trainer(trainer))
         fault(r, "TRAINER", "one of " TRAINERS " is needed");
     str_copy(s->trainer, sizeof s->trainer, trainer);
+    s->legacy_replace = str_is(legacy, "replace");
+    if (!s->legacy_replace && !str_is(legacy, "keep"))
+        fault(r, "LEGACY_ROOT", "one of keep, replace is needed");
     str_copy(s->root, sizeof s->root, root != NULL && *root != '\0' ? root : ".");
 }
 

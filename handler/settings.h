@@ -20,6 +20,7 @@ struct settings {
     char classes[4096], root[1024];
     int32_t epochs, epochs_max, max_jobs, max_minutes, max_job_minutes, upload_wait_s;
     int64_t max_job_micro_usd; /* 0: no limit */
+    bool legacy_replace;       /* LEGACY_ROOT is replace */
 };
 /* lookup is getenv, or a test's. On ERR_INPUT `faults` holds one line per fault; no line holds a secret. `notes` gets lines about replaced
  * names. */

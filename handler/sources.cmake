@@ -70,6 +70,7 @@ set(HANDLER_SOURCES
   handler/controller/machine.c
   handler/controller/preflight.c
   handler/controller/copies.c
+  handler/controller/legacy.c
   handler/controller/pointer.c
   handler/controller/publish.c
   handler/controller/release.c

@@ -29,6 +29,7 @@ struct controller {
     struct assets assets;
     char group_prefix[40], location[64], owner[OWNER_MAX], trainer[24];
     int32_t max_jobs, upload_wait_s, max_job_minutes;
+    bool legacy_replace; /* LEGACY_ROOT */
 };
 
 /* One piece of work within one invocation. Nothing is created after until_s; http_scope bounds every call of the thread. */

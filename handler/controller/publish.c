@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "controller/copies.h"
 #include "controller/ledger.h"
+#include "controller/legacy.h"
 #include "controller/pointer.h"
 #include "controller/release.h"
 #include "controller/trained.h"
@@ -227,7 +228,7 @@ static enum err_code after_point(const struct errand *e, struct record *rec, str
 
     if (code == OK && rec->release == RELEASE_NONE)
         code = trained_keep(&e->c->storage, rec, controller_now_s(e->c), err);
-    return code;
+    return code == OK ? legacy_renew(e, rec, err) : code;
 }
 
 void publish_point(const struct errand *e, struct record *rec, struct job_seen *seen)

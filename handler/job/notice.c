@@ -92,6 +92,8 @@ static void add_warnings(const struct record *rec, struct str *to)
 {
     if (rec->breaking)
         str_add(to, " Breaking: it lacks a class that the version before had.");
+    if (rec->legacy_note[0] != '\0')
+        str_addf(to, " %s.", rec->legacy_note);
 }
 
 /* What became of a model that is whole. */

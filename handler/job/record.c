@@ -129,6 +129,7 @@ static const struct row FACTS[] = {
     ROW(INT64, record, from_version),
     ROW(TEXT, record, published_by),
     ROW(INT64, record, published_version),
+    ROW(TEXT, record, legacy_note),
     ROW(TEXT, record, saved_by),
     ROW(TEXT, record, parent_name),
     ROWS_END,

@@ -73,6 +73,7 @@ struct record {
     int64_t maker_attempt, from_version;            /* and where; from_version: of the line; 0: in out/ of the maker */
     char published_by[JOB_ID_MAX];                  /* of a kept model: the release that published it later, and as what */
     int64_t published_version;
+    char legacy_note[400]; /* what became of the copies for devices of the former system, when not what one expects */
 
     char saved_by[17]; /* new with each save: after a lost reply it tells whose save won */
 

@@ -288,6 +288,110 @@ def test_two_at_once_publish_once(cloud: LocalCloud, train: Train, line: str) ->
     assert "it was published already, as version 2 by job" in texts_about(app, loser)[-1]
 
 
+def roots(cloud: LocalCloud) -> tuple[bytes | None, bytes | None]:
+    """What devices of the former system find."""
+    return cloud.app.blob("model", "model.bin"), cloud.app.blob("model", "model.xml")
+
+
+def of_version(cloud: LocalCloud, version: int) -> tuple[bytes | None, bytes | None]:
+    """The same of a version of line default."""
+    files = content(cloud, "default", version)
+    return files["model.bin"], files["model.xml"]
+
+
+def train_default(
+    cloud: LocalCloud, zip_bytes: bytes, job: str, outputs: list[str], line: str = "default"
+) -> str:
+    """A job whose model has these outputs, to its end; what people were told last."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["io"]["outputs"] = outputs
+        manifest["io"]["threshold"] = len(job) / 100
+
+    cloud.vms.work = QuickVm(change=change)
+    cloud.app.put_zip(f"{job}.zip", zip_bytes)
+    message = {"dataset": f"{job}.zip", "job_id": job, "line": line, "publish": "always"}
+    deliver(cloud.app, json.dumps(message))
+    run_until_closed(cloud, job)
+    return texts_about(cloud.app, job)[-1]
+
+
+def test_devices_of_the_former_system(
+    make_cloud: Callable[..., LocalCloud], zip_bytes: bytes
+) -> None:
+    """Copies in the root follow line default as long as its models are read in the same way."""
+    cloud = make_cloud()
+    app = cloud.app
+    train_default(cloud, zip_bytes, "elsewhere", ["boxes"], "line-b")
+    assert roots(cloud) == (None, None)
+    said = train_default(cloud, zip_bytes, "first", ["boxes"])
+    assert roots(cloud) == of_version(cloud, 1) == (b"model.bin of first", b"model.xml of first")
+    assert "former system" not in said
+    said = train_default(cloud, zip_bytes, "the-second", ["boxes"])
+    assert roots(cloud) == of_version(cloud, 2)
+    assert "former system" not in said
+    said = train_default(cloud, zip_bytes, "third", ["boxes", "labels"])
+    assert current(app)["version"] == 3
+    assert roots(cloud) == of_version(cloud, 2)
+    assert "stay at version 2: version 3 has other inputs or outputs" in said
+    assert "LEGACY_ROOT" in said
+    release(cloud, "rollback", version=1)
+    assert roots(cloud) == of_version(cloud, 4) == of_version(cloud, 1)
+    app.put_blob("model", "model.xml", b"the former system's")
+    said = train_default(cloud, zip_bytes, "fifth", ["boxes"])
+    assert "were not written by this one and stay as they are" in said
+    assert roots(cloud) == (b"model.bin of first", b"the former system's")
+
+
+def test_the_operator_may_replace_them(
+    make_cloud: Callable[..., LocalCloud], zip_bytes: bytes
+) -> None:
+    cloud = make_cloud({"app": {"LEGACY_ROOT": "replace"}})
+    app = cloud.app
+    for name in ("model.bin", "model.xml"):
+        app.put_blob("model", name, b"the former system's")
+    said = train_default(cloud, zip_bytes, "first", ["boxes"])
+    assert roots(cloud) == of_version(cloud, 1)
+    assert "former system" not in said
+    train_default(cloud, zip_bytes, "second", ["boxes", "labels"])
+    assert roots(cloud) == of_version(cloud, 2)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("file", ["bin", "xml"])
+def test_a_kill_beside_the_copies_in_the_root(
+    make_cloud: Callable[..., LocalCloud], zip_bytes: bytes, file: str, when: str
+) -> None:
+    cloud = make_cloud()
+    train_default(cloud, zip_bytes, "first", [])
+    fault = cloud.faults.add(
+        service="blob",
+        method="PUT",
+        url=rf"/model/model\.{file}$",
+        reset=when,
+        **{when: cloud.app.host.kill},
+    )
+    starts = cloud.app.host.starts
+    cloud.vms.work = QuickVm()
+    cloud.app.put_zip("b.zip", zip_bytes)
+    cloud.app.send(json.dumps({"dataset": "b.zip", "job_id": "second", "publish": "always"}))
+    wait_for(lambda: cloud.app.record("second"), what="the job")
+
+    def hit() -> bool:
+        if fault.hits:
+            cloud.app.host.wait_ready()
+        elif state(cloud.app, "second").get("machine") != "closed":
+            cloud.clock.advance(5)
+        return bool(fault.hits)
+
+    wait_for(hit, what="the kill")
+    wait_for(lambda: cloud.app.host.starts == starts + 1, what="the new handler")
+    cloud.app.host.wait_ready()
+    run_until_closed(cloud, "second")
+    assert state(cloud.app, "second")["version"] == 2
+    assert roots(cloud) == of_version(cloud, 2)
+
+
 POINTS = {
     "record": ("/jobs/record/{job}.json", 1),
     "line": ("/jobs/lines/{line}.json", 1),

@@ -134,7 +134,10 @@ def test_the_model_lies_below_its_line_as_the_manifest_says(told: Told) -> None:
     app = told.app
     names = {name.removeprefix("default/1/") for name in app.blobs("model", "default/1/")}
     assert names == FILES | {"manifest.json"}
-    assert set(app.blobs("model")) == {f"default/1/{n}" for n in names} | {"default/current.json"}
+    below = {f"default/1/{n}" for n in names} | {"default/current.json"}
+    assert set(app.blobs("model")) == below | {"model.bin", "model.xml"}
+    for name in ("model.bin", "model.xml"):  # where devices of the former system look
+        assert app.blob("model", name) == told.model(name)
     pointer = current(app)
     raw = told.model("manifest.json")
     assert pointer["version"] == 1
