@@ -20,6 +20,49 @@ static void end(struct record *rec, enum job_outcome outcome, enum job_reason re
     rec->state.outcome_s = rec->state.started_s + 3 * 3600 + 5 * 60;
 }
 
+/* Jobs that publish what is there. */
+static void add_releases(struct record *rec, struct str *all)
+{
+    rec->corrected[0] = rec->trouble[0] = rec->gate_note[0] = '\0';
+    rec->state.version = 8;
+    rec->state.attempt = 0;
+    rec->state.deadline_s = 0;
+    str_copy(rec->request.job_name, sizeof rec->request.job_name, "publish-853b0581");
+    str_copy(rec->corrected, sizeof rec->corrected, "{\"v\":1,\"action\":\"publish\",\"job_id\":\"Screws-0412\"}");
+    str_copy(rec->maker_name, sizeof rec->maker_name, "Screws-0412");
+    rec->release = RELEASE_PUBLISH;
+    title(all, "a kept model, published later");
+    end(rec, OUTCOME_SUCCEEDED, REASON_PUBLISHED);
+    notice_text(rec, NOTICE_RESULT, all);
+    title(all, "the same, RESULT.txt");
+    notice_text(rec, NOTICE_RESULT_FILE, all);
+    title(all, "storage was in the way");
+    end(rec, OUTCOME_FAILED, REASON_PUBLISH_WAIT);
+    notice_text(rec, NOTICE_RESULT, all);
+    title(all, "twice");
+    end(rec, OUTCOME_FAILED, REASON_MODEL);
+    str_copy(rec->trouble, sizeof rec->trouble, "it was published already, as version 8 by job `publish-00000000`");
+    notice_text(rec, NOTICE_RESULT, all);
+    rec->release = RELEASE_ROLLBACK;
+    rec->from_version = 4;
+    str_copy(rec->request.job_name, sizeof rec->request.job_name, "rollback-853b0581");
+    title(all, "rolled back, and old devices stay behind");
+    end(rec, OUTCOME_SUCCEEDED, REASON_PUBLISHED);
+    rec->breaking = 1;
+    str_copy(
+        rec->legacy_note, sizeof rec->legacy_note,
+        "model/model.bin and model/model.xml, for devices of the former system, stay at version 7: version 8 has other inputs or outputs. "
+        "The operator may set LEGACY_ROOT to replace");
+    notice_text(rec, NOTICE_RESULT, all);
+    title(all, "not rolled back");
+    end(rec, OUTCOME_FAILED, REASON_MODEL);
+    str_copy(rec->trouble, sizeof rec->trouble, "model.bin is not what the manifest says (size or sha256 differ); nothing was published");
+    notice_text(rec, NOTICE_RESULT, all);
+    title(all, "status while it goes on");
+    rec->state.outcome = OUTCOME_NONE;
+    notice_status(rec, rec->state.machine_since_s + 90, all);
+}
+
 static void test_notices(void **state)
 {
     (void)state;
@@ -160,6 +203,7 @@ static void test_notices(void **state)
     str_copy(rec.refused, sizeof rec.refused, "E05 vm_size: `D8s` is unknown\nE06 classes: `ok` twice");
     str_copy(rec.corrected, sizeof rec.corrected, "a.zip:j1:Standard_D8s_v4:ok");
     notice_text(&rec, NOTICE_RESULT, &all);
+    add_releases(&rec, &all);
     str_add(&all, "\n");
     golden_same("notices.txt", &all);
 }

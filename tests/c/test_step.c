@@ -268,6 +268,43 @@ static void test_broken_and_kept(void **state)
     assert_true(n.act & ACT_COPY);
 }
 
+/* A job that has no machine goes the way of a model from its first step, and has nothing to show but that. */
+static void test_released(void **state)
+{
+    (void)state;
+    struct job_next n = step(job_released(T0), (struct job_seen){0}, T0);
+    assert_int_equal(n.state.due, 0); /* its result says it all */
+    assert_int_equal(n.act & ACT_VERIFY, ACT_VERIFY);
+    assert_int_equal(n.act & (ACT_COPY | ACT_POINT | ACT_TAKE_LINE | ACT_CREATE | ACT_DELETE | ACT_TAKE_SLOT), 0);
+    assert_int_equal(n.look, 0);
+    struct job_seen seen = {.slot = NO, .model = MODEL_VERIFIED};
+    n = step(n.state, seen, T0 + 1);
+    assert_int_equal(n.act & (ACT_TAKE_LINE | ACT_COPY), ACT_TAKE_LINE);
+    seen.line = YES;
+    seen.version = 7;
+    n = step(n.state, seen, T0 + 2);
+    assert_int_equal(n.act & (ACT_TAKE_LINE | ACT_COPY), ACT_COPY);
+    seen.model = MODEL_COPIED;
+    n = step(n.state, seen, T0 + 3);
+    assert_int_equal(n.act & ACT_POINT, ACT_POINT);
+    seen.model = MODEL_CURRENT;
+    n = step(n.state, seen, T0 + 4);
+    assert_int_equal(n.state.outcome, OUTCOME_SUCCEEDED);
+    assert_int_equal(n.state.reason, REASON_PUBLISHED);
+    assert_int_equal(n.state.version, 7);
+    seen.line = NO;
+    seen.told = NOTICE_RESULT | NOTICE_RESULT_FILE;
+    n = step(n.state, seen, T0 + 5);
+    assert_int_equal(n.state.machine, MACHINE_CLOSED);
+    assert_int_equal(n.state.attempt, 0);
+
+    n = step(job_released(T0), (struct job_seen){.order = ORDER_CANCEL}, T0 + 1); /* it is done before anybody can mean that */
+    assert_int_equal(n.state.outcome, OUTCOME_NONE);
+    n = step(job_released(T0), (struct job_seen){0}, T0 + 1800);
+    assert_int_equal(n.state.outcome, OUTCOME_FAILED);
+    assert_int_equal(n.state.reason, REASON_PUBLISH_WAIT);
+}
+
 static void test_c1_05_deleted_is_believed_at_404_only(void **state)
 {
     (void)state;
@@ -464,6 +501,7 @@ int main(void)
         cmocka_unit_test(test_model_goes_step_by_step),
         cmocka_unit_test(test_copying_is_ordered_only_with_a_line),
         cmocka_unit_test(test_broken_and_kept),
+        cmocka_unit_test(test_released),
         cmocka_unit_test(test_c1_05_deleted_is_believed_at_404_only),
         cmocka_unit_test(test_one_404_of_a_lagging_read_closes_nothing),
         cmocka_unit_test(test_the_deadline_holds_when_storage_does_not_say),
