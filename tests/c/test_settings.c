@@ -231,7 +231,8 @@ static void test_each_fault(void **state)
         {"REGIONS", "japaneast,Japan East", "REGIONS: at most 5 different"},
         {"REGIONS", "a1,a2,a3,a4,a5,a6", "REGIONS: at most 5 different"},
         {"SPOT", "yes", "SPOT: one of never, prefer, only"},
-        {"TRAINER", "otx", "TRAINER"},
+        {"TRAINER", "otx", "TRAINER: one of tiny, getitune"},
+        {"LEGACY_ROOT", "yes", "LEGACY_ROOT: one of keep, replace"},
         {"FUNCTIONS_CUSTOMHANDLER_PORT", NULL, "FUNCTIONS_CUSTOMHANDLER_PORT"},
         {"FUNCTIONS_CUSTOMHANDLER_PORT", "99999", "FUNCTIONS_CUSTOMHANDLER_PORT"},
     };
