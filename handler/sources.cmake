@@ -63,15 +63,15 @@ set(HANDLER_SOURCES
   handler/controller/bootstrap_grants.c
   handler/controller/control.c
   handler/controller/controller.c
+  handler/controller/copies.c
   handler/controller/drive.c
   handler/controller/evidence.c
   handler/controller/ledger.c
+  handler/controller/legacy.c
   handler/controller/lines.c
   handler/controller/machine.c
-  handler/controller/preflight.c
-  handler/controller/copies.c
-  handler/controller/legacy.c
   handler/controller/pointer.c
+  handler/controller/preflight.c
   handler/controller/publish.c
   handler/controller/release.c
   handler/controller/rounds.c
