@@ -13,6 +13,7 @@ from retrain.checkpoints import Snapshot
 from retrain.files import read_json, sha256_of, write_json
 from retrain.images import read_rgb
 from retrain.inference import Detector, detect_by_model_api
+from trainers import program
 from trainers.tiny import __main__ as tiny
 from trainers.tiny import data, detection, export, learn, network, weights
 
@@ -178,7 +179,7 @@ def test_out_of_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (code, result["status"]) == (5, "failed")
     assert checkpoints.load(bench.folder / "never", "a") is None
     clock = iter([0.0] * 6 + [10.0] * 100)
-    monkeypatch.setattr(tiny.time, "time", lambda: next(clock))
+    monkeypatch.setattr(program.time, "time", lambda: next(clock))
     code, result = bench.train("some", train_until_s=5)
     assert code == 0
     assert result["out_of_time"]

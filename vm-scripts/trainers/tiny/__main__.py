@@ -8,55 +8,32 @@ was anything to export. The contract is in ``vm-scripts/README.md``.
 from __future__ import annotations
 
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from retrain import checkpoints
-from retrain.files import read_json, write_json
+from retrain.files import read_json
 from retrain.images import Unreadable
 
+from ..program import Clock, Job, Refused, run
 from . import data, learn, network, weights
 from .tasks import TASKS, Task
 
 VERSION = "1"
 
 
-class Refused(Exception):
-    """Ends the program with an exit code and a sentence for the result."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-
-@dataclass
-class Job:
-    """The train job as read."""
-
-    raw: dict[str, Any]
-    out: Path
-    warnings: list[str]
-
-    @property
-    def task(self) -> Task:
-        """What is to be learned."""
-        name = self.raw["task"]
-        if name not in TASKS:
-            raise Refused(2, f"trainer `tiny` does {' and '.join(TASKS)}, not {name}")
-        return TASKS[name]
-
-    @property
-    def classes(self) -> list[str]:
-        """Class names in the order of the head."""
-        return list(self.raw["classes"])
+def _task(job: Job) -> Task:
+    """What is to be learned."""
+    name = job.raw["task"]
+    if name not in TASKS:
+        raise Refused(2, f"trainer `tiny` does {' and '.join(TASKS)}, not {name}")
+    return TASKS[name]
 
 
 def _start(job: Job) -> tuple[weights.Progress, float]:
     """Where to begin: own checkpoint, a former job's, or fresh; and the learning rate."""
-    raw, task, classes, seed = job.raw, job.task, job.classes, int(job.raw["seed"])
+    raw, task, classes, seed = job.raw, _task(job), job.classes, int(job.raw["seed"])
     own = checkpoints.load(job.out, raw["job_id"])
     if own is not None:
         try:
@@ -76,9 +53,7 @@ def _start(job: Job) -> tuple[weights.Progress, float]:
             print("warm start from the former checkpoint", flush=True)
             return weights.Progress(task, learn.State(params), classes), learn.WARM_RATE
         except (weights.Unusable, OSError) as problem:
-            text = f"former checkpoint not used, training from scratch: {problem}"
-            job.warnings.append(text)
-            print(text, flush=True)
+            job.warn(f"former checkpoint not used, training from scratch: {problem}")
     fresh = learn.State(task.fresh(len(classes), seed))
     return weights.Progress(task, fresh, classes), learn.RATE
 
@@ -106,29 +81,14 @@ def _keep(job: Job, progress: weights.Progress, is_best: bool) -> None:
         content if is_best else None,
         progress.state.epoch,
         best["epoch"],
-        best[job.task.SCORES[0]],
+        best[progress.task.SCORES[0]],
     )
-
-
-def _until_now(raw: dict[str, Any]) -> float:
-    """When to stop, as the runner has it now."""
-    if not raw.get("until_file"):
-        return 0.0
-    return float(read_json(Path(raw["until_file"]))["train_until_s"])
 
 
 def train(job: Job) -> dict[str, Any]:
     """Step ``train``: epochs until all are done or the time is up; a checkpoint after each."""
     raw = job.raw
-    until = float(raw["train_until_s"])
-
-    def in_time() -> bool:
-        nonlocal until
-        now = time.time()
-        if now >= until:
-            until = max(until, _until_now(raw))
-        return now < until
-
+    clock = Clock(raw)
     rows = read_json(Path(raw["data"]))
     try:
         shown, learned = data.load(rows["val"]), data.load(rows["train"])
@@ -143,7 +103,7 @@ def train(job: Job) -> dict[str, Any]:
     out_of_time = False
     while progress.state.epoch < epochs:
         loss = learn.run_epoch(
-            job.task, progress.state, learned, int(raw["seed"]), epochs, rate, in_time
+            progress.task, progress.state, learned, int(raw["seed"]), epochs, rate, clock.in_time
         )
         if loss is None:
             out_of_time = True
@@ -154,8 +114,9 @@ def train(job: Job) -> dict[str, Any]:
     if not progress.history:
         raise Refused(5, "the time was up before the first epoch was finished")
     best = progress.best()
+    scores = {name: best[name] for name in progress.task.SCORES}
     return {
-        "metrics": {**{name: best[name] for name in job.task.SCORES}, "history": progress.history},
+        "metrics": scores | {"history": progress.history},
         "epochs_done": progress.history[-1]["epoch"],
         "best_epoch": best["epoch"],
         "out_of_time": out_of_time,
@@ -167,7 +128,7 @@ def export(job: Job) -> dict[str, Any]:
     from . import export as graph
 
     try:
-        progress = weights.parse(job.task, Path(job.raw["checkpoint"]).read_bytes())
+        progress = weights.parse(_task(job), Path(job.raw["checkpoint"]).read_bytes())
     except (weights.Unusable, OSError) as problem:
         raise Refused(4, f"the checkpoint cannot be exported: {problem}") from None
     if progress.classes != job.classes:
@@ -186,34 +147,9 @@ def export(job: Job) -> dict[str, Any]:
     }
 
 
-STEPS = {"train": (train, 3), "export": (export, 4)}
-
-
 def main(path: Path) -> int:
     """Do the train job at ``path``; returns the exit code."""
-    raw = read_json(path)
-    job = Job(raw, Path(raw["out"]), [])
-    job.out.mkdir(parents=True, exist_ok=True)
-    step, failure_code = STEPS[raw["step"]]
-    result: dict[str, Any] = {
-        "v": 1,
-        "status": "ok",
-        "stage": raw["step"],
-        "reason": None,
-        "trainer": {"name": "tiny", "version": VERSION},
-        "warnings": job.warnings,
-    }
-    try:
-        result |= step(job)
-        code = 0
-    except Refused as refusal:
-        code, result["status"], result["reason"] = refusal.code, "failed", str(refusal)
-    except Exception as error:
-        print(f"{type(error).__name__}: {error}", flush=True)
-        code, result["status"] = failure_code, "failed"
-        result["reason"] = f"{type(error).__name__}: {error}"
-    write_json(job.out / "result.json", result)
-    return code
+    return run(path, {"name": "tiny", "version": VERSION}, {"train": train, "export": export})
 
 
 if __name__ == "__main__":
