@@ -94,9 +94,11 @@ class Bench:
         return (found.index["epoch"], found.last, found.best) if found else None
 
 
-def on_the_share(cloud: Cloud, attempt: int = 1) -> tuple[int, bytes, bytes] | None:
+def on_the_share(
+    cloud: Cloud, attempt: int = 1, job_id: str = "job-a"
+) -> tuple[int, bytes, bytes] | None:
     """Epoch, last and best of what an attempt kept there, as a reader would judge it."""
-    place = LOGS + stub.kept(attempt)
+    place = f"/file/logs/{job_id}/{stub.kept(attempt)}"
     try:
         index = json.loads(bytes(cloud.files[place + "ckpt.json"]))
     except (KeyError, ValueError):

@@ -21,6 +21,7 @@ from . import job as jobs
 from .beat import Beat
 from .context import Context
 from .control import Control
+from .environment import Environment
 from .eviction import Eviction
 from .failure import OTHER, Failure, Stopped
 from .files import dumps, write_bytes, write_json
@@ -132,9 +133,14 @@ def main(home: Path) -> int:
         return OTHER
     scripts = Path(__file__).resolve().parent.parent
     eviction = Eviction(state, beat, log)
-    context = Context(home, scripts, log, Net(), beat, control, eviction)
+    environment = Environment(home, scripts, job.trainer, log, state / "train.log")
+    context = Context(home, scripts, log, Net(), beat, control, eviction, environment.python)
     signal.signal(signal.SIGTERM, _stop)
-    return run(context, job)
+    environment.start()
+    try:
+        return run(context, job)
+    finally:
+        environment.stop()
 
 
 if __name__ == "__main__":

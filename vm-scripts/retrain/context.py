@@ -4,6 +4,8 @@ what changes while it runs: the times, and whether the machine is being taken aw
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,7 +20,8 @@ T = TypeVar("T")
 
 @dataclass
 class Context:
-    """``home``: the attempt's folder; ``scripts``: the folder that holds this package."""
+    """``home``: the attempt's folder; ``scripts``: the folder that holds this package; ``python``:
+    gives the interpreter that the trainer runs in, once it is there."""
 
     home: Path
     scripts: Path
@@ -27,6 +30,7 @@ class Context:
     beat: Beat
     control: Control
     eviction: Eviction
+    python: Callable[[], Path] = lambda: Path(sys.executable)
     warnings: list[str] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     results: dict[type, object] = field(default_factory=dict)

@@ -24,8 +24,8 @@ class Times:
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt of one job. ``classes`` None: take those of the zip. ``model``: the trainer's word;
-    ``input_size`` 0: its own."""
+    """One attempt of one job. ``classes`` None: take those of the zip. ``model`` is the trainer's
+    word; ``input_size`` 0: its own."""
 
     job_id: str
     job_name: str

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,8 +39,13 @@ def run(
     result.unlink(missing_ok=True)
     job_file = out / f"{request['step']}.json"
     write_json(job_file, request)
-    environment = {**os.environ, "PYTHONPATH": str(context.scripts), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", f"trainers.{name}", str(job_file)]
+    environment = {
+        "TORCH_HOME": str(context.home / "weights"),
+        **os.environ,
+        "PYTHONPATH": str(context.scripts),
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [str(context.python()), "-m", f"trainers.{name}", str(job_file)]
     with context.log_file.open("ab") as sink:
         process = subprocess.Popen(
             command,

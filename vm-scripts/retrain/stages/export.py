@@ -42,6 +42,7 @@ def export(context: Context, job: Job) -> Exported:
         "attempt": job.attempt,
         "task": job.task,
         "model": job.model,
+        "input_size": job.input_size,
         "classes": classes,
         "checkpoint": str(checkpoint),
         "out": str(folder),

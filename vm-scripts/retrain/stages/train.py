@@ -158,6 +158,8 @@ def train(context: Context, job: Job) -> Trained:
         "attempt": job.attempt,
         "task": job.task,
         "model": job.model,
+        "input_size": job.input_size,
+        "pretrained": job.pretrained,
         "classes": context.result(Dataset).classes,
         "epochs": job.epochs,
         "seed": job.seed,

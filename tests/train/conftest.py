@@ -1,0 +1,146 @@
+"""Whole jobs with the trainer getitune, and the table that is printed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vm import stub
+from tests.vm.conftest import ROOT, start_python
+from tests.vm.stub import Cloud
+
+VENV = Path(os.environ.get("GETITUNE_VENV", ROOT / ".cache" / "train" / "venv-getitune"))
+ROWS: list[list[str]] = []
+"""Of the table: one job each."""
+
+
+@dataclass
+class Run:
+    """A finished job: its folder, and what it said and published."""
+
+    home: Path
+    cloud: Cloud
+    job_id: str
+    attempt: int
+    code: int
+    seconds: float = 0.0
+    steps: dict[str, float] = field(default_factory=dict)
+
+    def published(self, name: str) -> bytes:
+        """A file that was offered."""
+        return self.cloud.blobs[f"/blob/job-files/out/{self.job_id}/{self.attempt}/{name}"]
+
+    def document(self, name: str) -> dict[str, Any]:
+        """A JSON file that was offered."""
+        return dict(json.loads(self.published(name)))
+
+    @property
+    def log(self) -> str:
+        """train.log."""
+        return (self.home / "state/train.log").read_text(encoding="utf-8", errors="replace")
+
+
+class Site:
+    """The stub and the folders of jobs on it."""
+
+    def __init__(self, folder: Path, cloud: Cloud) -> None:
+        self.folder, self.cloud = folder, cloud
+
+    def home(self, job_id: str, zip_path: Path, attempt: int = 1, **changes: Any) -> Path:
+        """The folder of an attempt; the environment is there, as an image has it."""
+        document = stub.job_document(
+            self.cloud,
+            zip_path,
+            job_id=job_id,
+            attempt=attempt,
+            trainer="getitune",
+            pretrained=False,
+            **changes,
+        )
+        home = stub.write_home(self.folder / f"{job_id}-{attempt}", document)
+        (home / "venv-getitune").symlink_to(VENV)
+        return home
+
+    def parent(self, run: Run) -> dict[str, str]:
+        """The link to a former job's checkpoint."""
+        path = f"/file/logs/{run.job_id}/latest.pth"
+        return {"parent_checkpoint": self.cloud.link(path, "r")}
+
+    def run(self, home: Path, until: Callable[[Path], bool] | None = None) -> Run:
+        """Work on it to its end; or until ``until`` says that its machine is taken away."""
+        document = json.loads((home / "job.json").read_text())
+        began = time.monotonic()
+        process = start_python(home)
+        try:
+            while process.poll() is None and not (until and until(home)):
+                time.sleep(0.2)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            code = process.wait()
+        run = Run(home, self.cloud, document["job_id"], document["attempt"], code)
+        run.seconds = time.monotonic() - began
+        result = home / "work/result.json"
+        if code == 0 and result.exists():
+            run.steps = {s["stage"]: s["seconds"] for s in json.loads(result.read_text())["steps"]}
+        return run
+
+    def note(self, name: str, run: Run) -> None:
+        """A row of the table."""
+        metrics = run.document("metrics.json")
+        sizes = [len(run.published(file)) for file in ("model.xml", "model.bin")]
+        stages = " ".join(f"{name} {value:.0f}" for name, value in run.steps.items() if value >= 1)
+        ROWS.append(
+            [
+                name,
+                metrics["primary"],
+                f"{metrics['trainer_value']:.4f}",
+                f"{metrics['select_value']:.4f}",
+                str(metrics["select_images"]),
+                f"{sum(sizes) / 1e6:.1f} MB",
+                f"{run.seconds:.0f} s: {stages}",
+            ]
+        )
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One stub for all, whose share has what former jobs left."""
+    with stub.Server() as cloud:
+        yield Site(tmp_path_factory.mktemp("jobs"), cloud)
+        assert cloud.faults == []
+
+
+def in_venv(code: str, *arguments: str) -> str:
+    """What a piece of Python prints in the trainer's environment."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "vm-scripts")}
+    done = subprocess.run(
+        [VENV / "bin/python", "-W", "ignore", "-c", code, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table."""
+    if not ROWS:
+        return
+    head = ["job", "metric", "trainer", "published", "images", "files", "time"]
+    widths = [max(len(row[i]) for row in [head, *ROWS]) for i in range(len(head))]
+    for row in [head, *ROWS]:
+        terminalreporter.write_line("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)))

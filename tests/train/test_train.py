@@ -1,0 +1,143 @@
+"""The trainer getitune in whole jobs, without public weights: it learns, goes on, is published.
+
+Chance cannot reach the scores that are asserted. A detector that guesses has an mAP below 0.05; a
+classifier that guesses among three classes is right for 90 % of 24 pictures once in 10 ** 8 times.
+All scores are the runner's own, of the published file in plain OpenVINO.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.train import pictures
+from tests.train.conftest import Run, Site, in_venv
+from tests.vm.test_resume import on_the_share
+
+DETECTED = 0.25
+NAMED = 0.9
+CLASSES = ["赤 い", "blue"]
+SSD = {"task": "detection", "model": "ssd_mobilenetv2", "input_size": 256}
+
+
+@pytest.fixture(scope="module")
+def boxes(site: Site) -> Path:
+    """60 pictures, 18 of them for validation."""
+    path = site.folder / "boxes.zip"
+    pictures.boxes(path, 60, CLASSES, 7)
+    return path
+
+
+@pytest.fixture(scope="module")
+def detected(site: Site, boxes: Path) -> Run:
+    """A detector, whose machine is taken away in the middle; another goes on."""
+    job = {"epochs": 24, **SSD}
+    first = site.home("det", boxes, **job)
+    site.run(first, lambda _: (on_the_share(site.cloud, 1, "det") or (0,))[0] >= 2)
+    kept = on_the_share(site.cloud, 1, "det")
+    assert kept is not None
+    run = site.run(site.home("det", boxes, attempt=2, **job))
+    assert run.code == 0, run.log[-3000:]
+    assert f"continuing after epoch {kept[0]}" in run.log
+    site.note("detection, evicted once", run)
+    return run
+
+
+def test_a_detector_learns_goes_on_elsewhere_and_is_published(detected: Run) -> None:
+    metrics = detected.document("metrics.json")
+    assert metrics["value"] > DETECTED
+    epochs = [row["epoch"] for row in metrics["epochs"]]
+    assert epochs == list(range(1, len(epochs) + 1)), "none is lost, none is done twice"
+    assert json.loads(detected.published("labels.json")) == CLASSES
+
+
+def test_a_later_job_begins_where_the_former_ended(site: Site, boxes: Path, detected: Run) -> None:
+    home = site.home(
+        "det-2", boxes, epochs=1, continue_from="det", links=site.parent(detected), **SSD
+    )
+    run = site.run(home)
+    assert run.code == 0, run.log[-3000:]
+    former = detected.document("metrics.json")["trainer_value"]
+    first, second = run.document("metrics.json")["epochs"]
+    assert (first["epoch"], second["epoch"]) == (0, 1)
+    assert first["map"] == pytest.approx(former, abs=1e-5)
+    assert "former checkpoint not used" not in run.log
+    site.note("detection, continued", run)
+
+
+MATCH = """
+import sys, torch
+from pathlib import Path
+from trainers.getitune import exporting, models, warm
+path, before, now = Path(sys.argv[1]), sys.argv[2].split("|"), sys.argv[3].split("|")
+former = warm.load(path)
+old = former["state_dict"]
+fresh = {**former, "hyper_parameters": dict(former["hyper_parameters"])}
+ids = [str(place) for place in range(len(now))]
+about = {"label_names": now, "label_groups": [now], "label_ids": ids}
+fresh["hyper_parameters"]["label_info"] = about
+model = models.MODELS["ssd_mobilenetv2"]
+network = exporting.bare(model, fresh)
+warm.start(network, model, "ssd_mobilenetv2", path, now)
+new = network.state_dict()
+layers = equal = 0
+for key, value in new.items():
+    if value.shape == old[key].shape:
+        assert torch.equal(value, old[key]), key
+        continue
+    layers += 1
+    anchors = old[key].shape[0] // (len(before) + 1)
+    a = old[key].reshape(anchors, len(before) + 1, -1)
+    b = value.reshape(anchors, len(now) + 1, -1)
+    for name in before:
+        assert torch.equal(a[:, before.index(name)], b[:, now.index(name)]), (key, name)
+    assert torch.equal(a[:, -1], b[:, -1]), (key, "background")
+print(layers)
+"""
+
+
+def test_with_a_class_added_the_old_rows_keep_their_meaning(site: Site, detected: Run) -> None:
+    path = detected.home / "work/best.pth"
+    now = ["green", CLASSES[1], CLASSES[0]]
+    assert int(in_venv(MATCH, str(path), "|".join(CLASSES), "|".join(now)).split()[-1]) > 0
+
+
+def test_a_job_with_a_class_added(site: Site, detected: Run) -> None:
+    data = site.folder / "three.zip"
+    classes = [*CLASSES, "green"]
+    pictures.boxes(data, 45, classes, 8)
+    home = site.home(
+        "det-3", data, epochs=2, continue_from="det", links=site.parent(detected), **SSD
+    )
+    run = site.run(home)
+    assert run.code == 0, run.log[-3000:]
+    metrics = run.document("metrics.json")
+    assert metrics["epochs"][0]["epoch"] == 0
+    old = [metrics["per_class"][name] for name in CLASSES]
+    assert min(old) > 0.1, metrics["per_class"]
+    assert json.loads(run.published("labels.json")) == classes
+    site.note("detection, a class added", run)
+
+
+def test_a_classifier_learns_and_is_published(site: Site) -> None:
+    data = site.folder / "grounds.zip"
+    classes = ["割れ", "ok", "scratch"]
+    pictures.grounds(data, 80, classes, 3)
+    run = site.run(
+        site.home("cls", data, task="classification", model="mobilenet_v3_small", epochs=10)
+    )
+    assert run.code == 0, run.log[-3000:]
+    assert run.document("metrics.json")["value"] > NAMED
+    site.note("classification", run)
+
+
+def test_an_instance_segmenter_is_trained_and_published(site: Site) -> None:
+    data = site.folder / "outlines.zip"
+    pictures.outlines(data, 24, CLASSES, 5)
+    job = {"task": "instance_segmentation", "model": "rtmdet_inst_tiny", "input_size": 320}
+    run = site.run(site.home("seg", data, epochs=2, **job))
+    assert run.code == 0, run.log[-3000:]
+    assert [row["epoch"] for row in run.document("metrics.json")["epochs"]] == [1, 2]
+    site.note("instance segmentation", run)
