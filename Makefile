@@ -12,10 +12,10 @@ SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CM
 LEFT_OUT := matplotlib contourpy cycler fonttools kiwisolver pyparsing
 SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
 
-.PHONY: help setup build dist demo test drill layers lint sanitize fuzz mutants bench soak size format lock clean
+.PHONY: help setup build dist demo test train-test drill layers lint sanitize fuzz mutants bench soak size format lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .cache/debian-packages node_modules/.made .venv/.made ## install what build, tests and demo need
 
@@ -28,6 +28,9 @@ demo: dist setup ## run the whole loop on this machine and print it as a story (
 
 test: dist setup ## run all tests (ONLY="local vm": some); the last line counts them
 	@$(PYTHON) tools/run_tests.py $(ONLY)
+
+train-test: dist setup .cache/train/.made ## train for real with getitune: whole jobs, half an hour after the first install (7 GB)
+	@nice -n 10 $(PYTHON) -m pytest tests/train
 
 drill: dist setup .cache/debian-packages-drill ## kills, bursts, slowness: long drills of the whole (ONLY="kill burst": some; SEED=n repeats one)
 	@$(PYTHON) -m tests.drill $(ONLY) $(if $(SEED),--seed $(SEED))
@@ -77,6 +80,13 @@ lock: setup ## renew the lock of the Python packages
 
 clean: ## remove what was built; installed packages stay
 	rm -rf build dist
+
+.cache/train/.made: vm-scripts/locks/getitune.txt vm-scripts/environment | dist/vm-scripts.sha256
+	@echo 'Installing getitune (7 GB)'
+	@rm -rf $(@D) && mkdir -p $(@D)/scripts
+	@tar -xzf dist/vm-scripts.tar.gz -C $(@D)/scripts
+	@UV_CACHE_DIR=$(CURDIR)/.cache/uv $(@D)/scripts/environment $(@D) getitune
+	@touch $@
 
 .cache/debian-packages-%: tools/debian-packages-%.txt
 	@tools/apt-install $<

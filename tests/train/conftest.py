@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.vm import stub
-from tests.vm.conftest import ROOT, start_python
+from tests.vm.conftest import ROOT, SCRIPTS
 from tests.vm.stub import Cloud
 
 VENV = Path(os.environ.get("GETITUNE_VENV", ROOT / ".cache" / "train" / "venv-getitune"))
@@ -80,7 +81,11 @@ class Site:
         """Work on it to its end; or until ``until`` says that its machine is taken away."""
         document = json.loads((home / "job.json").read_text())
         began = time.monotonic()
-        process = start_python(home)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "retrain", str(home)],
+            env=self._environment(),
+            start_new_session=True,
+        )
         try:
             while process.poll() is None and not (until and until(home)):
                 time.sleep(0.2)
@@ -94,6 +99,19 @@ class Site:
         if code == 0 and result.exists():
             run.steps = {s["stage"]: s["seconds"] for s in json.loads(result.read_text())["steps"]}
         return run
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing but the stub can be reached: nothing is downloaded."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "PYTHONPATH": str(SCRIPTS),
+            "RETRAIN_IMDS": self.cloud.url,
+            "http_proxy": "http://127.0.0.1:9",
+            "https_proxy": "http://127.0.0.1:9",
+            "no_proxy": "127.0.0.1",
+            **{k: v for k, v in os.environ.items() if k.startswith("OMP_")},
+        }
 
     def note(self, name: str, run: Run) -> None:
         """A row of the table."""

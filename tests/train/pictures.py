@@ -17,11 +17,20 @@ from tests.vm.fixtures import Picture, Shape
 SIZE = (1280, 960)
 
 
+def _shapes(count: int, classes: Sequence[str], seed: int, pattern: str) -> list[Picture]:
+    """Shapes on a ground, each class with its colour and form; as JPEG, as cameras have them."""
+    made = []
+    for item in fixtures.pictures(count, classes, seed, SIZE, pattern):
+        data = io.BytesIO()
+        Image.open(io.BytesIO(item.png)).save(data, "JPEG", quality=92)
+        made.append(Picture(item.name, data.getvalue(), item.size, item.shapes))
+    return made
+
+
 def boxes(path: Path, count: int, classes: Sequence[str], seed: int) -> None:
-    """Shapes with their boxes; each class has its colour and form."""
-    fixtures.cvat_zip(
-        path, classes=classes, items=fixtures.pictures(count, classes, seed, SIZE, "box_{:04d}.png")
-    )
+    """Shapes with their boxes."""
+    items = _shapes(count, classes, seed, "box {:04d}.jpg")
+    fixtures.cvat_zip(path, classes=classes, items=items)
 
 
 def grounds(path: Path, count: int, classes: Sequence[str], seed: int) -> None:
@@ -50,7 +59,7 @@ def _ground(name: str, classes: Sequence[str], index: int, seed: int) -> Picture
 
 def outlines(path: Path, count: int, classes: Sequence[str], seed: int) -> None:
     """Shapes with polygons around them."""
-    items = fixtures.pictures(count, classes, seed, SIZE, "outline_{:04d}.png")
+    items = _shapes(count, classes, seed, "outline_{:04d}.jpg")
     extra = {
         item.name: "".join(_polygon_xml(shape, classes) for shape in item.shapes) for item in items
     }

@@ -8,12 +8,14 @@ All scores are the runner's own, of the published file in plain OpenVINO.
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.train import pictures
-from tests.train.conftest import Run, Site, in_venv
+from tests.train.conftest import VENV, Run, Site, in_venv
+from tests.vm.conftest import ROOT, report_of
 from tests.vm.test_resume import on_the_share
 
 DETECTED = 0.25
@@ -24,9 +26,9 @@ SSD = {"task": "detection", "model": "ssd_mobilenetv2", "input_size": 256}
 
 @pytest.fixture(scope="module")
 def boxes(site: Site) -> Path:
-    """60 pictures, 18 of them for validation."""
+    """48 pictures, 14 of them for validation."""
     path = site.folder / "boxes.zip"
-    pictures.boxes(path, 60, CLASSES, 7)
+    pictures.boxes(path, 48, CLASSES, 7)
     return path
 
 
@@ -121,10 +123,70 @@ def test_a_job_with_a_class_added(site: Site, detected: Run) -> None:
     site.note("detection, a class added", run)
 
 
+def test_a_job_whose_weights_cannot_be_had_ends_within_a_minute(site: Site, boxes: Path) -> None:
+    home = site.home("weights", boxes, epochs=1, **SSD)
+    document = json.loads((home / "job.json").read_text())
+    document["request"]["pretrained"] = True
+    (home / "job.json").write_text(json.dumps(document))
+    run = site.run(home)
+    report = report_of(home)
+    assert (run.code, report["stage"]) == (3, "train")
+    assert "weights: " in report["reason"], report["reason"]
+    assert '"pretrained": false' in report["reason"]
+
+
+UNUSABLE = """
+import sys, torch
+from pathlib import Path
+from trainers.getitune import models, warm
+folder, good = Path(sys.argv[1]), Path(sys.argv[2])
+former = torch.load(good, weights_only=False)
+(folder / "text").write_bytes(b"not a checkpoint")
+(folder / "cut").write_bytes(good.read_bytes()[:5000])
+torch.save(former["state_dict"], folder / "bare")
+torch.save({**former, "hyper_parameters": {}}, folder / "unnamed")
+torch.save({**former, "retrain": {"model": "yolox_tiny"}}, folder / "other")
+class Evil:
+    def __reduce__(self):
+        return (print, ("code was run",))
+torch.save({**former, "more": Evil()}, folder / "code")
+for name in ("text", "cut", "bare", "unnamed", "other", "code"):
+    try:
+        warm.start(None, models.MODELS["ssd_mobilenetv2"], "ssd_mobilenetv2", folder / name, ["a"])
+    except warm.Unusable as problem:
+        print(name, "|", problem)
+"""
+
+
+def test_a_checkpoint_that_cannot_be_used_is_told_from_one_that_can(
+    tmp_path: Path, detected: Run
+) -> None:
+    """Without `label_info`, of another model, or with code in it: a cold start and a warning."""
+    said = in_venv(UNUSABLE, str(tmp_path), str(detected.home / "work/best.pth"))
+    words = dict(line.split(" | ") for line in said.splitlines() if " | " in line)
+    assert list(words) == ["text", "cut", "bare", "unnamed", "other", "code"]
+    assert "label_info" in words["unnamed"]
+    assert words["other"] == "it is of model `yolox_tiny`, not `ssd_mobilenetv2`"
+    assert "code was run" not in said
+
+
+def test_the_environment_is_whole() -> None:
+    """Packages that fit each other, and an import that works."""
+    uv = ROOT / ".venv" / "bin" / "uv"
+    python = VENV / "bin" / "python"
+    done = subprocess.run(
+        [uv, "pip", "check", "--python", python], capture_output=True, text=True, check=False
+    )
+    missing = "The package `openvino` requires `openvino-telemetry"
+    faults = [line for line in done.stderr.splitlines() if "requires" in line]
+    assert all(line.startswith(missing) for line in faults), done.stderr
+    assert "0.4.0" in in_venv("import getitune, nncf, torchvision; print(getitune.__version__)")
+
+
 def test_a_classifier_learns_and_is_published(site: Site) -> None:
     data = site.folder / "grounds.zip"
     classes = ["割れ", "ok", "scratch"]
-    pictures.grounds(data, 80, classes, 3)
+    pictures.grounds(data, 83, classes, 3)
     run = site.run(
         site.home("cls", data, task="classification", model="mobilenet_v3_small", epochs=10)
     )
