@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from retrain.images import open_rgb
 
@@ -71,13 +72,33 @@ def read(document: dict[str, list[dict[str, Any]]], folder: Path) -> list[Row]:
     return rows
 
 
+def _values(row: Row, task: str, subset: Any) -> dict[str, Any]:
+    """A row in the fields of its class in ``samples``."""
+    from datumaro.experimental.fields import ImageInfo
+
+    values: dict[str, Any] = {
+        "image": str(row.path),
+        "image_info": ImageInfo(width=row.size[0], height=row.size[1]),
+        "subset": subset,
+    }
+    if task == "classification":
+        return values | {"label": row.labels[0]}
+    values["label"] = np.array(row.labels, np.uint16)
+    values["bboxes"] = np.array(row.boxes, np.float32).reshape(-1, 4)
+    if task == "instance_segmentation":
+        rings = np.empty(len(row.rings), object)
+        for place, points in enumerate(row.rings):
+            rings[place] = np.array(points, np.float32)
+        values["polygons"] = rings
+    return values
+
+
 def write(rows: list[Row], task: str, classes: list[str], folder: Path) -> None:
     """The set below ``folder``, its classes in their order."""
-    import numpy as np
     from datumaro.experimental import Dataset
     from datumaro.experimental.categories import LabelCategories
     from datumaro.experimental.export_import import ExportMode, export_dataset
-    from datumaro.experimental.fields import ImageInfo, Subset
+    from datumaro.experimental.fields import Subset
 
     from .samples import SAMPLES
 
@@ -85,21 +106,5 @@ def write(rows: list[Row], task: str, classes: list[str], folder: Path) -> None:
     subsets = {"train": Subset.TRAINING, "val": Subset.VALIDATION}
     kind = SAMPLES[task]
     made = Dataset(kind, categories={"label": LabelCategories(labels=tuple(classes))})
-    for row in rows:
-        values: dict[str, Any] = {
-            "image": str(row.path),
-            "image_info": ImageInfo(width=row.size[0], height=row.size[1]),
-            "subset": subsets[row.side],
-        }
-        if task == "classification":
-            values["label"] = row.labels[0]
-        else:
-            values["label"] = np.array(row.labels, np.uint16)
-            values["bboxes"] = np.array(row.boxes, np.float32).reshape(-1, 4)
-        if task == "instance_segmentation":
-            rings = np.empty(len(row.rings), object)
-            for place, points in enumerate(row.rings):
-                rings[place] = np.array(points, np.float32)
-            values["polygons"] = rings
-        made.append(kind(**values))
+    made.append_batch([kind(**_values(row, task, subsets[row.side])) for row in rows])
     export_dataset(made, folder, export_media=ExportMode.REFERENCE)

@@ -28,5 +28,7 @@ def crops(
     planes = op.unsqueeze(rows, whole([1]))
     count = op.gather(op.shape_of(planes), whole(0), whole(0))
     own = op.range(whole(0), count, whole(1), output_type="i64")
-    made = op.roi_align(planes, corners, own, SIDE, SIDE, 2, 1.0, "avg", aligned_mode="half_pixel_for_nn")
+    # In OpenVINO on the CPU it is "half_pixel_for_nn" that takes pixels by their middles.
+    mode = "half_pixel_for_nn"
+    made = op.roi_align(planes, corners, own, SIDE, SIDE, 2, 1.0, "avg", aligned_mode=mode)
     return op.squeeze(made, whole([1]))
