@@ -31,6 +31,7 @@ def test_reproducible(tmp_path: Path) -> None:
     names = [member.name for member in members]
     assert names == sorted(names)
     for name in (
+        "environment",
         "run",
         "uv",
         "locks/runner.txt",
@@ -40,7 +41,7 @@ def test_reproducible(tmp_path: Path) -> None:
         assert name in names
     assert not [name for name in names if "__pycache__" in name or name.startswith("boot")]
     assert all((m.mtime, m.uid, m.gid) == (0, 0, 0) for m in members)
-    assert {m.name for m in members if m.mode & 0o100} == {"run", "uv"}
+    assert {m.name for m in members if m.mode & 0o100} == {"environment", "run", "uv"}
 
 
 def test_lock_pins_by_hash_and_names_no_place() -> None:
