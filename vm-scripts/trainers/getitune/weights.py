@@ -8,7 +8,6 @@ grows, something is being fetched.
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,8 +73,6 @@ def fetched(
                 give_up(refused(model, f"nothing came for {quiet_s:.0f} seconds"))
                 return
 
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(CALL_S)
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield
@@ -83,4 +80,3 @@ def fetched(
         raise refused(model, f"{type(error).__name__}: {error}"[:200]) from error
     finally:
         done.set()
-        socket.setdefaulttimeout(before)
