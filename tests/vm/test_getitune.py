@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from retrain import checkpoints
 from retrain.images import read_rgb
-from trainers.getitune import data, machine, models, recipe, rows, sampling, weights
+from trainers.getitune import VERSION, data, machine, models, recipe, rows, sampling, weights
 from trainers.getitune.progress import Progress
 from trainers.program import Clock, Job, Refused
 
@@ -342,6 +342,4 @@ def test_each_environment_has_a_list_of_its_own_with_hashes() -> None:
         assert "openvino-telemetry" not in packages
     pinned = re.search(r"^getitune==(\S+)", text, re.M)
     assert pinned is not None
-    from trainers.getitune.__main__ import VERSION
-
     assert pinned[1] == VERSION

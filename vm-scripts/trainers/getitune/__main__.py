@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..program import BAD_DATA, Job, Refused, run
-from . import models
-
-VERSION = "0.4.0"
+from . import VERSION, models
 
 
 def _chosen(job: Job) -> tuple[models.Model, tuple[int, int]]:

@@ -12,8 +12,8 @@ from retrain import checkpoints
 from retrain.files import read_json, write_bytes, write_json
 from retrain.images import Unreadable
 
-from ..program import BAD_DATA, OUT_OF_TIME, Clock, Job, Refused
-from . import data, machine, recipe, weights
+from ..program import BAD_DATA, OUT_OF_TIME, TRAINING, Clock, Job, Refused
+from . import VERSION, data, machine, recipe, weights
 from .models import TASKS, Model
 from .progress import Progress
 
@@ -92,7 +92,7 @@ class Session:
                     task=TASKS[self.model.task],
                 )
             except SystemExit as end:  # its parser of recipes ends the program
-                raise RuntimeError("getitune does not take the recipe") from end
+                raise Refused(TRAINING, "getitune does not take the recipe") from end
 
         if not pretrained:
             return make()
@@ -107,7 +107,7 @@ class Session:
             "status": "failed",
             "stage": "train",
             "reason": str(refusal),
-            "trainer": {"name": "getitune", "version": None},
+            "trainer": {"name": "getitune", "version": VERSION},
             "warnings": self.job.warnings,
         }
         write_json(self.job.out / "result.json", document)

@@ -76,6 +76,8 @@ def fetched(
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield
+    except Refused:
+        raise
     except Exception as error:
         raise refused(model, f"{type(error).__name__}: {error}"[:200]) from error
     finally:
