@@ -94,6 +94,8 @@ static enum err_code build(struct parts *p, struct err *err)
     str_copy(c->group_prefix, sizeof c->group_prefix, s->group_prefix);
     str_copy(c->location, sizeof c->location, s->location);
     str_copy(c->trainer, sizeof c->trainer, s->trainer);
+    str_copy(c->vm_storage_host, sizeof c->vm_storage_host, s->vm_storage_host);
+    str_copy(c->image_id, sizeof c->image_id, s->image_id);
     names_owner(s->storage.account, c->owner);
     c->arm.http = &p->http;
     str_copy(c->arm.endpoint, sizeof c->arm.endpoint, s->arm_endpoint);

@@ -36,11 +36,13 @@ static const struct settings_row ROWS[] = {
     {"TRAINER", "getitune", "program that trains: getitune, or tiny (a small network for simple pictures; no instance segmentation)"},
     {"LEGACY_ROOT", "keep",
      "what becomes of model/model.bin and model/model.xml, where devices of the former system look, when a version of line default has "
-     "other "
-     "inputs or outputs than they have: keep leaves them, replace renews them"},
+     "other inputs or outputs than they have: keep leaves them, replace renews them"},
+    {"TRAIN_IMAGE_ID", "",
+     "resource id of an image made with vm-scripts/image/prepare, such as /subscriptions/.../images/trainer; left out: Ubuntu 24.04 LTS"},
     {"AZURE_STORAGE_CONNECTION_STRING", "", "the same account as AzureWebJobsStorage, under its former name"},
     {"AZURE_STORAGE_ACCOUNT_NAME", "", "the same account, under its former name"},
     {"AZURE_STORAGE_ACCOUNT_KEY", "", "its key, under its former name"},
+    {"VM_STORAGE_HOST", "", "only with a storage emulator on this machine: the address at which machines reach it, such as 10.0.2.2"},
     {"AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com", "sign-in of a sovereign cloud"},
     {"AZURE_ARM_ENDPOINT", "https://management.azure.com", "Resource Manager of a sovereign cloud"},
     {"AZURE_IMDS_ENDPOINT", IMDS_ENDPOINT, "where a VM's managed identity is asked; another one only for tests, on this machine"},
@@ -116,6 +118,18 @@ static void read_storage(const struct reader *r, struct settings *s)
     }
     if (*name != '\0' && !str_is(name, s->storage.account))
         fault(r, "AZURE_STORAGE_ACCOUNT_NAME", "names another account than AzureWebJobsStorage; all must be one");
+}
+
+/* A grant must not go over the network in the clear: only an emulator, which the app itself reaches without leaving its machine, may have
+ * another address for machines. */
+static void read_storage_host(const struct reader *r, struct settings *s)
+{
+    static const char RULE[] = "an address such as 10.0.2.2 is needed, and a storage account whose endpoints are http on this machine";
+    const char *host = get(r, "VM_STORAGE_HOST");
+
+    text(r, "VM_STORAGE_HOST", host, NAME_CHARACTERS ".", s->vm_storage_host, sizeof s->vm_storage_host, RULE);
+    if (*host != '\0' && !str_starts(s->storage.blob, "http://"))
+        fault(r, "VM_STORAGE_HOST", RULE);
 }
 
 /* The next name of a comma list, without the blanks around it; "" when it is too long for one. False at the end. */
@@ -216,7 +230,8 @@ static void read_regions(const struct reader *r, struct settings *s)
 
 static void read_machines(const struct reader *r, struct settings *s)
 {
-    const char *prefix = get(r, "TRAIN_VM_RESOURCE_GROUP");
+    static const char IMAGE_RULE[] = "the resource id of an image is needed, which begins with /subscriptions/";
+    const char *prefix = get(r, "TRAIN_VM_RESOURCE_GROUP"), *image = get(r, "TRAIN_IMAGE_ID");
 
     if (*prefix == '\0')
         fault(r, "TRAIN_VM_RESOURCE_GROUP", "is not set");
@@ -226,6 +241,9 @@ static void read_machines(const struct reader *r, struct settings *s)
          "an id such as 00000000-0000-0000-0000-000000000000 is needed");
     read_sizes(r, s);
     read_regions(r, s);
+    text(r, "TRAIN_IMAGE_ID", image, NAME_CHARACTERS "/.", s->image_id, sizeof s->image_id, IMAGE_RULE);
+    if (*image != '\0' && !str_starts(image, "/subscriptions/"))
+        fault(r, "TRAIN_IMAGE_ID", IMAGE_RULE);
     if (!spot_parse(get(r, "SPOT"), &s->spot))
         fault(r, "SPOT", "one of never, prefer, only is needed");
 }
@@ -285,6 +303,7 @@ enum err_code settings_read(const char *(*lookup)(const char *name), struct sett
 
     *s = (struct settings){0};
     read_storage(&r, s);
+    read_storage_host(&r, s);
     settings_read_identity(&r, s);
     read_machines(&r, s);
     read_limits(&r, s);

@@ -10,10 +10,13 @@
 #include "azure/storage.h"
 #include "job/request.h"
 
+#define IMAGE_ID_MAX 512
+
 struct settings {
     struct storage storage; /* without its http */
     struct identity_settings identity;
-    char arm_endpoint[256], prices_endpoint[256], subscription[64], location[64], group_prefix[40], trainer[24];
+    char arm_endpoint[256], prices_endpoint[256], subscription[64], vm_storage_host[64], image_id[IMAGE_ID_MAX], location[64],
+        group_prefix[40], trainer[24];
     struct secret slack_url;
     char vm_size[PLACE_MAX], vm_sizes[1024], regions[PLACES_MAX * PLACE_MAX]; /* the first of each list, too */
     enum job_spot spot;

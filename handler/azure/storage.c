@@ -11,6 +11,30 @@ void storage_done(struct storage *s)
     s->account[0] = s->blob[0] = s->queue[0] = s->file[0] = '\0';
 }
 
+static void move_endpoint(char endpoint[256], const char *host)
+{
+    static const char SCHEME[] = "http://";
+    AUTO_STR moved = STR_MAX(255);
+
+    if (!str_starts(endpoint, SCHEME))
+        return;
+    const char *at = endpoint + strlen(SCHEME);
+    str_addf(&moved, "%s%s%s", SCHEME, host, at + strcspn(at, ":/"));
+    str_copy(endpoint, 256, moved.failed ? "" : str_c(&moved)); /* without one, signing fails and says so */
+}
+
+struct storage storage_at(const struct storage *s, const char *host)
+{
+    struct storage there = *s;
+
+    if (*host != '\0') {
+        move_endpoint(there.blob, host);
+        move_endpoint(there.queue, host);
+        move_endpoint(there.file, host);
+    }
+    return there;
+}
+
 void storage_request(const struct storage *s, enum storage_service service, const char *method, const char *path_and_query,
                      struct http_request *req)
 {

@@ -23,6 +23,8 @@ struct storage {
  * before); the caller sets http afterwards. */
 enum err_code storage_parse(const char *connection_string, struct storage *s, struct err *err) MUST_CHECK;
 void storage_done(struct storage *s);
+/* The account as it is reached from elsewhere: an emulator's endpoints (http) with another host; "": as it is. Borrows the key. */
+struct storage storage_at(const struct storage *s, const char *host);
 
 enum storage_service { STORAGE_BLOB, STORAGE_QUEUE, STORAGE_FILE };
 /* Starts a request on "/<path>[?query]" of a service (path and query already escaped), with version header and Shared Key authorizer. */

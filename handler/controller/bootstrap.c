@@ -229,7 +229,8 @@ enum err_code bootstrap_custom_data(const struct controller *c, const struct rec
                              *const enable[] = {"systemctl", "enable", "retrain.service", NULL},
                              *const start[] = {"systemctl", "start", "--no-block", "retrain.service", NULL};
     AUTO_STR job = STR_MAX(CUSTOM_DATA_MAX), config = STR_MAX(CUSTOM_DATA_MAX);
-    enum err_code code = job_json(&c->storage, rec, &job, err);
+    const struct storage storage = storage_at(&c->storage, c->vm_storage_host);
+    enum err_code code = job_json(&storage, rec, &job, err);
 
     if (code != OK)
         return code;
@@ -241,7 +242,7 @@ enum err_code bootstrap_custom_data(const struct controller *c, const struct rec
     put_file(&config, HOME "/boot/fetch", "0700", &c->assets.fetch);
     put_file(&config, HOME "/boot/report", "0700", &c->assets.report);
     put_unit(&config, &c->assets.unit, rec);
-    code = put_values(&config, &c->storage, rec, err);
+    code = put_values(&config, &storage, rec, err);
     if (code != OK)
         return code;
     json_close(&config, ']');

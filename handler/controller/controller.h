@@ -28,6 +28,8 @@ struct controller {
     struct secret slack_url; /* empty: nobody is told by Slack */
     struct assets assets;
     char group_prefix[40], location[64], owner[OWNER_MAX], trainer[24];
+    char vm_storage_host[64]; /* "": machines reach storage where the app does */
+    char image_id[512];       /* "": the template's own image */
     int32_t max_jobs, upload_wait_s, max_job_minutes;
     bool legacy_replace; /* LEGACY_ROOT */
 };

@@ -244,7 +244,7 @@ static enum err_code ensure_deployment(const struct errand *e, const struct arm 
         return code; /* there: adopted */
     code = bootstrap_custom_data(e->c, rec, &custom_data, err);
     if (code == OK)
-        code = template_body(rec, &custom_data, &body, err);
+        code = template_body(e->c, rec, &custom_data, &body, err);
     if (code != OK) /* it will be as long at the next try */
         return err_set(err, ERR_INPUT, "what the machine must be told is too long for Azure (fewer or shorter class names): %s",
                        rec->request.zip);

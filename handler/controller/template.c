@@ -55,7 +55,20 @@ static void put_tags(struct str *to, const struct record *rec)
     json_close(to, '}');
 }
 
-enum err_code template_body(const struct record *rec, const struct str *custom_data, struct str *to, struct err *err)
+/* Left out, the template's own default holds. */
+static void put_image(struct str *to, const char *image_id)
+{
+    if (*image_id == '\0')
+        return;
+    json_open(to, "image", '{');
+    json_open(to, "value", '{');
+    json_put_text(to, "id", image_id);
+    json_close(to, '}');
+    json_close(to, '}');
+}
+
+enum err_code template_body(const struct controller *c, const struct record *rec, const struct str *custom_data, struct str *to,
+                            struct err *err)
 {
     AUTO_JSON template = NULL;
     AUTO_STR encoded = STR_MAX(96 * 1024);
@@ -76,6 +89,7 @@ enum err_code template_body(const struct record *rec, const struct str *custom_d
     put_parameter(to, "vmSize", record_size(rec));
     put_parameter(to, "priority", job_on_spot(&rec->terms, &rec->state) ? "Spot" : "Regular");
     put_tags(to, rec);
+    put_image(to, c->image_id);
     put_parameter(to, "sshPublicKey", SSH_KEY);
     put_parameter(to, "customData", str_c(&encoded));
     json_close(to, '}');

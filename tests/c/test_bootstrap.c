@@ -193,9 +193,43 @@ static void test_deployment_body(void **state)
     AUTO_STR data = STR_MAX(64), body = STR_MAX(256 * 1024);
     sample_record(&rec);
     str_add(&data, "#cloud-config\n{}");
-    assert_ok(template_body(&rec, &data, &body, &err), err);
+    assert_ok(template_body(&c, &rec, &data, &body, &err), err);
     str_add(&body, "\n");
     golden_same("deployment.json", &body);
+}
+
+static void test_an_image_of_ones_own(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    AUTO_RECORD rec = {0};
+    AUTO_STR data = STR_MAX(64), body = STR_MAX(256 * 1024);
+    sample_record(&rec);
+    str_add(&data, "#cloud-config\n{}");
+    str_copy(c.image_id, sizeof c.image_id, "/subscriptions/0/images/trainer");
+    assert_ok(template_body(&c, &rec, &data, &body, &err), err);
+    assert_has(str_c(&body), "\"image\":{\"value\":{\"id\":\"/subscriptions/0/images/trainer\"}}");
+}
+
+static void test_machines_reach_an_emulator_elsewhere(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    AUTO_RECORD rec = {0};
+    AUTO_STR text = STR_MAX(CUSTOM_DATA_MAX);
+    sample_record(&rec);
+    storage_done(&c.storage);
+    assert_ok(storage_parse("AccountName=acct;AccountKey=" KEY ";BlobEndpoint=http://127.0.0.1:10000/acct;"
+                            "QueueEndpoint=http://127.0.0.1:10001/acct;FileEndpoint=http://127.0.0.1:10004/acct",
+                            &c.storage, &err),
+              err);
+    str_copy(c.vm_storage_host, sizeof c.vm_storage_host, "10.0.2.2");
+    assert_ok(bootstrap_custom_data(&c, &rec, &text, &err), err);
+    assert_has(str_c(&text), "http://10.0.2.2:10000/acct/job-files/claim/");
+    assert_has(str_c(&text), "http://10.0.2.2:10001/acct/delete-resources/messages?");
+    assert_has(str_c(&text), "http://10.0.2.2:10004/acct/logs/");
+    assert_lacks(str_c(&text), "127.0.0.1");
+    assert_string_equal(c.storage.blob, "http://127.0.0.1:10000/acct"); /* the app's own stays */
 }
 
 static void test_too_much_is_refused(void **state)
@@ -221,6 +255,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_model_as_the_scripts_know_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_links_end_with_the_job, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deployment_body, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_image_of_ones_own, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_machines_reach_an_emulator_elsewhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_much_is_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,6 +233,9 @@ static void test_each_fault(void **state)
         {"SPOT", "yes", "SPOT: one of never, prefer, only"},
         {"TRAINER", "otx", "TRAINER: one of tiny, getitune"},
         {"LEGACY_ROOT", "yes", "LEGACY_ROOT: one of keep, replace"},
+        {"TRAIN_IMAGE_ID", "trainer-2026", "TRAIN_IMAGE_ID: the resource id"},
+        {"TRAIN_IMAGE_ID", "/subscriptions/0/images/a\"b", "TRAIN_IMAGE_ID: the resource id"},
+        {"VM_STORAGE_HOST", "10.0.2.2", "VM_STORAGE_HOST: an address"}, /* the account is no emulator's */
         {"FUNCTIONS_CUSTOMHANDLER_PORT", NULL, "FUNCTIONS_CUSTOMHANDLER_PORT"},
         {"FUNCTIONS_CUSTOMHANDLER_PORT", "99999", "FUNCTIONS_CUSTOMHANDLER_PORT"},
     };
