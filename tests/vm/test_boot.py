@@ -199,6 +199,11 @@ def test_clean_run_and_reboot(tmp_path: Path, cloud: Cloud) -> None:
     assert (sent["status"], sent["stage"], sent["exit_code"]) == ("succeeded", "upload", 0)
     assert cloud.bells == [BELL.encode()]
     assert any(b"curl" in line for line in seen.lines)
+    result = json.loads(bytes(cloud.files["/file/logs/job-a/result.json"]))
+    names = ["claim", "scripts", "environment", "fetch", "check", "split", "train", "export"]
+    assert [step["stage"] for step in result["steps"]] == [*names, "verify", "upload"]
+    before = sum(step["seconds"] for step in result["steps"][:6])
+    assert before <= result["to_first_step_s"] <= before + result["steps"][6]["seconds"]
     no_secret(machine.log(), cloud.blobs[REPORT], *seen.lines)
     # A reboot after the end: nothing is done again, the report is there already, the bell rings.
     calls = len(cloud.calls)
@@ -455,6 +460,28 @@ def test_what_systemd_says(
     assert words in str(sent["reason"])
     assert sent["stage"] == "start"
     assert sent["log"] == []
+
+
+def test_memory_is_the_reason_and_not_the_stop_that_follows(tmp_path: Path, cloud: Cloud) -> None:
+    """When the kernel kills the trainer, systemd stops the rest of the work."""
+    machine = Machine(tmp_path, cloud)
+    (machine.home / "state").mkdir()
+    (machine.home / "state/claimed").write_text(stub.MACHINE)
+    (machine.home / "state/stage").write_text("train")
+    (machine.home / "state/reason").write_text("stopped from outside in stage train")
+    assert machine.report(143, "oom-kill") == 0
+    assert machine.sent()["reason"] == "the memory of the VM was full in stage train"
+
+
+def test_what_cannot_be_kept_is_told_all_the_same(tmp_path: Path, cloud: Cloud) -> None:
+    """As on a full disk: the report finds no place beside the work."""
+    machine = Machine(tmp_path, cloud)
+    (machine.home / "state/report.made.json.new").mkdir(parents=True)
+    (machine.home / "state/train.log").mkdir()
+    (machine.home / "state/claimed").write_text(stub.MACHINE)
+    assert machine.report(1) == 0
+    assert machine.sent()["status"] == "failed"
+    assert len(cloud.bells) == 1
 
 
 def test_scripts_with_another_sha256(tmp_path: Path, cloud: Cloud) -> None:
