@@ -12,7 +12,7 @@ SOURCES := $(shell find handler functions vm-scripts host.json CMakeLists.txt CM
 LEFT_OUT := matplotlib contourpy cycler fonttools kiwisolver pyparsing
 SCRIPTS = $(shell grep -rlE '^\#!/bin/(ba)?sh|^\#!/usr/bin/env bash' tools vm-scripts .ci)
 
-.PHONY: help setup build dist demo test train-test drill layers lint sanitize fuzz mutants bench soak size format lock clean
+.PHONY: help setup build dist demo test train-test vm-test drill layers lint sanitize fuzz mutants bench soak size format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: dist setup ## run all tests (ONLY="local vm": some); the last line counts 
 
 train-test: dist setup .cache/train/.made ## train for real with getitune: whole jobs, half an hour after the first install (7 GB)
 	@nice -n 10 $(PYTHON) -m pytest tests/train
+
+vm-test: dist setup .cache/debian-packages-vm ## boot real VMs under qemu and let each do a job (as root; ONLY="word" picks cases)
+	@$(PYTHON) -m pytest tests/qemu --verbose --durations=0 --durations-min=1 $(if $(ONLY),-k "$(ONLY)")
 
 drill: dist setup .cache/debian-packages-drill ## kills, bursts, slowness: long drills of the whole (ONLY="kill burst": some; SEED=n repeats one)
 	@$(PYTHON) -m tests.drill $(ONLY) $(if $(SEED),--seed $(SEED))

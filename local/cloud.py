@@ -27,9 +27,11 @@ from local.faults import Faults
 from local.files import Files
 from local.host import FunctionsHost, Options, Outcome
 from local.identity import APP_PATH, Identity, Principal
+from local.image import Image
 from local.paths import DIST
 from local.prices import Prices
 from local.proxy import Proxy
+from local.qemu import HOST
 from local.queues import Queues
 from local.recorder import Recorder
 from local.service import OUTSIDE
@@ -99,6 +101,7 @@ class App:
             "SLACK_URL": self._slack_url,
             "VM_SIZE": "Standard_D8s_v4",
             "TRAINER": "tiny",
+            **({"VM_STORAGE_HOST": HOST} if cloud.image else {}),
             **self._extra,
         }
 
@@ -209,6 +212,7 @@ class LocalCloud:
         options: Options | None = None,
         hosts: bool = True,
         in_memory: bool = False,
+        image: Image | None = None,
     ) -> None:
         """Prepare; everything starts on entering.
 
@@ -217,12 +221,14 @@ class LocalCloud:
         options   -- how the hosts behave
         hosts     -- start one host for each app
         in_memory -- Azurite keeps nothing on disk, which is quicker with thousands of blobs
+        image     -- VMs are real machines that boot from it, under qemu
         """
         self.dist = dist
         self._wanted = dict(apps or {"app": {}})
         self._options = options
         self._hosts = hosts
         self._in_memory = in_memory
+        self.image = image
         self._folder: Path | None = None
         self._stops: list[Any] = []
 
@@ -277,7 +283,7 @@ class LocalCloud:
         self.identity = Identity(*parts)
         self.slack = Slack(*parts)
         self.prices = Prices(*parts)
-        self.vms = VmRunner(machines, *parts)
+        self.vms = VmRunner(machines, *parts, self.image)
         self.consoles = Consoles(*parts)
         subscription = str(uuid.uuid4())
         self.arm = Arm(*parts, self.identity, subscription, self.vms.boot, self.consoles)

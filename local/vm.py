@@ -7,6 +7,7 @@ import configparser
 import gzip
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,11 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local.arm_types import MachineSpec
+from local.arm_types import Machine, MachineSpec
 from local.clock import Clock
 from local.faults import Faults
+from local.image import Image
 from local.imds import Imds
 from local.paths import UV_CACHE
+from local.qemu import QemuMachine
 from local.recorder import Exchange, Recorder
 from local.vm_sandbox import STEP_S, Sandbox
 from local.vm_unit import Unit
@@ -41,22 +44,47 @@ Work = Callable[["VirtualMachine"], None] | Path
 
 
 class VmRunner:
-    """Boots VMs. `work` takes the place of what they would run, for tests."""
+    """Boots VMs. `work` takes the place of what they would run, for tests.
 
-    def __init__(self, folder: Path, clock: Clock, recorder: Recorder, faults: Faults) -> None:
+    With an `image` they are real machines (`qemu` mode), else process trees (`process` mode).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock,
+        recorder: Recorder,
+        faults: Faults,
+        image: Image | None = None,
+    ) -> None:
         """Keep the sandboxes below `folder`."""
         self.work: Work | None = None
         self.machines: list[VirtualMachine] = []
+        self.brought: Path | None = None
+        """What an image would bring: all in this folder is found in the home of process trees,
+        `state` as a copy."""
+        self.real: list[QemuMachine] = []
+        """Those of `qemu` mode."""
+        self._image = image
         self._folder = folder
         self._clock = clock
         self._recorder = recorder
         self._faults = faults
 
-    def boot(self, spec: MachineSpec) -> VirtualMachine:
-        """Start a VM and return at once; it goes through its boot in a thread."""
+    def boot(self, spec: MachineSpec) -> Machine:
+        """Start a VM and return at once; it goes through its boot by itself."""
         root = self._folder / f"{spec.group}-{spec.vm_id[:8]}"
         imds = Imds(self._clock, self._recorder, self._faults, spec)
+        if self._image is not None:
+            real = QemuMachine(spec, root, imds, self._clock, self._recorder, self._image)
+            real.start()
+            self.real.append(real)
+            return real
         machine = VirtualMachine(spec, root, imds, self._clock, self._recorder, self.work)
+        if self.brought is not None:
+            shutil.copytree(self.brought / "state", machine.home / "state")
+            for path in set(self.brought.iterdir()) - {self.brought / "state"}:
+                (machine.home / path.name).symlink_to(path)
         self.machines.append(machine)
         machine.start()
         return machine
