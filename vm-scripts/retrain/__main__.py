@@ -36,6 +36,7 @@ from .stages.split import split
 from .stages.train import train
 from .stages.upload import known_parts, upload
 from .stages.verify import verify
+from .steps import before_the_stages
 
 STAGES: tuple[tuple[str, Callable[[Context, Job], object]], ...] = (
     ("fetch", fetch),
@@ -81,6 +82,7 @@ def _send_remains(context: Context, job: Job, stage: str, status: str) -> None:
 def run(context: Context, job: Job) -> int:
     """All stages; the report is written whatever happens. Returns the exit code."""
     stage = STAGES[0][0]
+    context.steps += before_the_stages(context.state)
     context.control.refresh()
     context.beat.start()
     context.eviction.start()

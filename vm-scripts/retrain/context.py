@@ -33,6 +33,7 @@ class Context:
     python: Callable[[], Path] = lambda: Path(sys.executable)
     warnings: list[str] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
+    to_first_step_s: float | None = None
     results: dict[type, object] = field(default_factory=dict)
 
     @property

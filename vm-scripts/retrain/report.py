@@ -47,4 +47,5 @@ def result(context: Context, status: str, stage: str, parts: dict[str, Any]) -> 
         **parts,
         "warnings": [redact(text) for text in context.warnings],
         "steps": context.steps,
+        "to_first_step_s": context.to_first_step_s,
     }

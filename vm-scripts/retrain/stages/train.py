@@ -15,6 +15,7 @@ from ..files import dumps, read_json, write_bytes, write_json
 from ..job import Job
 from ..net import NetFailure
 from ..restore import link_name, restore
+from ..steps import FIRST_STEP, to_first_step
 from ..trainer import run
 from .split import Split
 
@@ -169,6 +170,7 @@ def train(context: Context, job: Job) -> Trained:
         "until_file": str(keeper.until_file),
         "out": str(folder),
     }
+    (folder / FIRST_STEP).unlink(missing_ok=True)
     answer = run(
         context,
         job.trainer,
@@ -177,6 +179,7 @@ def train(context: Context, job: Job) -> Trained:
         keeper.watch,
     )
     keeper.finish()
+    context.to_first_step_s = to_first_step(context.state, folder)
     snapshot = checkpoints.load(folder, job.job_id)
     if snapshot is None:
         raise Failure(

@@ -15,6 +15,7 @@ import numpy as np
 from retrain import checkpoints
 from retrain.files import read_json
 from retrain.images import Unreadable
+from retrain.steps import mark_first_step
 
 from ..program import Clock, Job, Refused, run
 from . import data, learn, network, weights
@@ -101,6 +102,7 @@ def train(job: Job) -> dict[str, Any]:
         _keep(job, progress, _measure(progress, shown, None))
     epochs = int(raw["epochs"])
     out_of_time = False
+    mark_first_step(job.out)
     while progress.state.epoch < epochs:
         loss = learn.run_epoch(
             progress.task, progress.state, learned, int(raw["seed"]), epochs, rate, clock.in_time
