@@ -250,7 +250,9 @@ def test_next_job_continues(clean_run: CleanRun, tmp_path: Path) -> None:
     gate = manifest["gate"]
     assert (gate["current"], gate["images"]) == (None, 7)
     assert gate["not_comparable"].startswith("7 validation images that neither model")
-    assert json.loads((home / "work/out/result.json").read_text())["warnings"] == []
+    assert json.loads((home / "work/out/result.json").read_text())["warnings"] == [
+        "classes that the current model of `default` does not know: `scratch`"
+    ]
 
 
 # --- going on after a cut ---------------------------------------------------------------------
