@@ -95,9 +95,9 @@ class Site:
             code = process.wait()
         run = Run(home, self.cloud, document["job_id"], document["attempt"], code)
         run.seconds = time.monotonic() - began
-        result = home / "work/result.json"
-        if code == 0 and result.exists():
-            run.steps = {s["stage"]: s["seconds"] for s in json.loads(result.read_text())["steps"]}
+        if code == 0:
+            result = json.loads(bytes(self.cloud.files[f"/file/logs/{run.job_id}/result.json"]))
+            run.steps = {step["stage"]: step["seconds"] for step in result["steps"]}
         return run
 
     def _environment(self) -> dict[str, str]:
