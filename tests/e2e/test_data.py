@@ -233,7 +233,7 @@ def real(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local
             app.put_zip(case.zip, case.data)
         for case in CASES:
             line = {"dataset": case.zip, "job_id": case.job, "line": f"line-{case.job}"}
-            wanted = {"epochs": 2, "split": {"group": "none"}}
+            wanted = {"epochs": 2, "split": {"group": "none"}, "publish": "always"}
             classes = {"classes": case.classes.split(",")} if case.classes else {}
             deliver(app, json.dumps(line | wanted | classes))
         turn_until(cloud, lambda: not app.markers(), REAL_S, what="all cases end")
