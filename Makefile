@@ -85,8 +85,8 @@ clean: ## remove what was built; installed packages stay
 	rm -rf build dist
 
 .cache/train/.made: vm-scripts/locks/getitune.txt vm-scripts/environment | dist/vm-scripts.sha256
-	@echo 'Installing getitune (7 GB)'
-	@rm -rf $(@D) && mkdir -p $(@D)/scripts
+	@echo "Seeing to getitune (7 GB once)"
+	@rm -rf $(@D)/scripts && mkdir -p $(@D)/scripts
 	@tar -xzf dist/vm-scripts.tar.gz -C $(@D)/scripts
 	@UV_CACHE_DIR=$(CURDIR)/.cache/uv $(@D)/scripts/environment $(@D) getitune
 	@touch $@
