@@ -294,8 +294,11 @@ def test_weights_that_cannot_be_had_are_told_in_words(tmp_path: Path) -> None:
         pytest.raises(Refused, match="weights: the public weights of model `m`") as refusal,
         weights.fetched("m", tmp_path, lambda _: None),
     ):
-        raise OSError("urlopen error")
+        raise ValueError(
+            "does not validate\n  Errors:\n  - <urlopen error [Errno 111] refused>\nbye"
+        )
     assert refusal.value.code == 3
+    assert "(<urlopen error [Errno 111] refused>)" in str(refusal.value)
     assert '"pretrained": false' in str(refusal.value)
 
 

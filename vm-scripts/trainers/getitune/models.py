@@ -74,7 +74,9 @@ MODELS: dict[str, Model] = {
     "atss_mobilenetv2": _detector("atss_mobilenetv2", (800, 992)),
     "deim_dfine_m": _detector("deim_dfine_m", (640, 640), sizes_fixed=True),
     "maskrcnn_efficientnetb2b": _segmenter("maskrcnn_efficientnetb2b", (1024, 1024)),
-    "rtmdet_inst_tiny": _segmenter("rtmdet_inst_tiny", (640, 640)),
+    "rtmdet_inst_tiny": _segmenter(
+        "rtmdet_inst_tiny", (640, 640), network="trainers.getitune.networks.RTMDetInst"
+    ),
     "maskrcnn_r50": _segmenter("maskrcnn_r50", (1024, 1024), rows=Rows(background="first")),
 }
 

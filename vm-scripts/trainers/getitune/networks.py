@@ -1,7 +1,10 @@
-"""Networks that getitune has and does not make as asked."""
+"""Networks of getitune that are not made or not measured as they are published."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from getitune.backend.lightning.models.classification.backbones import MobileNetV3Backbone
 from getitune.backend.lightning.models.classification.classifier import ImageClassifier
 from getitune.backend.lightning.models.classification.heads import LinearClsHead
@@ -9,7 +12,10 @@ from getitune.backend.lightning.models.classification.multiclass_models.mobilene
     MobileNetV3MulticlassCls,
 )
 from getitune.backend.lightning.models.classification.necks.gap import GlobalAveragePooling
-from torch import nn
+from getitune.backend.lightning.models.instance_segmentation.rtmdet_inst import (
+    RTMDetInst as OwnRTMDetInst,
+)
+from torch import Tensor, nn
 
 
 class MobileNetV3(MobileNetV3MulticlassCls):
@@ -27,3 +33,26 @@ class MobileNetV3(MobileNetV3MulticlassCls):
             ),
             loss=nn.CrossEntropyLoss(),
         )
+
+
+class RTMDetInst(OwnRTMDetInst):
+    """Its masks are of the whole picture; those that are published end at their boxes, and so do
+    those that are measured."""
+
+    def _convert_pred_entity_to_compute_metric(self, preds: Any, inputs: Any) -> Any:
+        preds.masks = [
+            _within(masks, boxes) for masks, boxes in zip(preds.masks, preds.bboxes, strict=True)
+        ]
+        return super()._convert_pred_entity_to_compute_metric(preds, inputs)
+
+
+def _within(masks: Tensor, boxes: Tensor) -> Tensor:
+    """[n, h, w], false outside of [n, 4]."""
+    height, width = masks.shape[-2:]
+    rows = torch.arange(height, device=masks.device)[None] + 0.5
+    columns = torch.arange(width, device=masks.device)[None] + 0.5
+    x1, y1, x2, y2 = (boxes[:, i, None] for i in range(4))
+    inside = ((rows >= y1) & (rows <= y2))[:, :, None] & ((columns >= x1) & (columns <= x2))[
+        :, None
+    ]
+    return masks * inside

@@ -52,6 +52,13 @@ def size_of(folder: Path) -> int:
     return total
 
 
+def _cause(error: Exception) -> str:
+    """The line that says it: getitune wraps what its libraries said in many others."""
+    lines = [line.strip(" -") for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "error" in line.lower()] or lines
+    return (telling or [type(error).__name__])[-1][:160]
+
+
 @contextmanager
 def fetched(
     model: str, cache: Path, give_up: Callable[[Refused], None], quiet_s: float = QUIET_S
@@ -79,6 +86,6 @@ def fetched(
     except Refused:
         raise
     except Exception as error:
-        raise refused(model, f"{type(error).__name__}: {error}"[:200]) from error
+        raise refused(model, _cause(error)) from error
     finally:
         done.set()
