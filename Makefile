@@ -33,7 +33,7 @@ train-test: dist setup .cache/train/.made ## train for real with getitune: whole
 	@nice -n 10 $(PYTHON) -m pytest tests/train
 
 vm-test: dist setup .cache/debian-packages-vm ## boot real VMs under qemu and let each do a job (as root; ONLY="word" picks cases)
-	@$(PYTHON) -m pytest tests/qemu --verbose --durations=0 --durations-min=1 $(if $(ONLY),-k "$(ONLY)")
+	@$(PYTHON) -m pytest tests/qemu -vv --durations=0 --durations-min=1 $(if $(ONLY),-k "$(ONLY)")
 
 drill: dist setup .cache/debian-packages-drill ## kills, bursts, slowness: long drills of the whole (ONLY="kill burst": some; SEED=n repeats one)
 	@$(PYTHON) -m tests.drill $(ONLY) $(if $(SEED),--seed $(SEED))

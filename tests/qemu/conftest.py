@@ -26,7 +26,7 @@ LOOK_S = 2.0
 BOOT_S = 840.0
 """A boot takes a bit over a minute on two cores that have nothing else to do. The handler waits
 15 minutes for the claim."""
-WORK_S = 600.0
+WORK_S = 1200.0
 STATUS = "status/{job}/1.json"
 
 

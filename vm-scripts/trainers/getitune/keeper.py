@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from retrain.steps import mark_first_step
 
 from ..program import Clock
 from .progress import Progress
@@ -61,6 +62,7 @@ class Keeper(Callback):
         if self._before is not None:
             self._keep(trainer, self._progress.measured(0, None, self._before))
             self._before = None
+        mark_first_step(self._progress.job.out)
 
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         """Nothing is begun when the time is up."""
