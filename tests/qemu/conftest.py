@@ -7,6 +7,7 @@ or cut off, to reach what the handler waits for.
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -92,7 +93,8 @@ class Run:
 
     def wait_inside(self, condition: str, deadline_s: float = WORK_S) -> None:
         """Wait until a bash condition holds inside the machine."""
-        done = f"timeout {deadline_s:g} bash -c 'until {condition}; do sleep 0.2; done'"
+        loop = shlex.quote(f"until {condition}; do sleep 0.2; done")
+        done = f"timeout {deadline_s:g} bash -c {loop}"
         code, said = self.machine.run(done, deadline_s + 60)
         assert code == 0, f"{condition}: {said}\n{self.explain()}"
 

@@ -23,6 +23,7 @@ import pytest
 from PIL import Image
 from retrain import __main__ as program
 from retrain.detection import Drawn
+from retrain.failure import Failure
 from retrain.inference import Detector
 from retrain.matching import score
 
@@ -546,9 +547,16 @@ def test_job_that_is_not_as_agreed(tmp_path: Path, content: str) -> None:
     assert (tmp_path / "state/reason").read_text().startswith("job.json")
 
 
-def test_words_for_what_no_stage_foresaw() -> None:
+def test_words_for_what_no_stage_foresaw(monkeypatch: pytest.MonkeyPatch) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
     assert program._as_failure(full).reason == "the disk of the VM is full"
+    trainer = Failure("the training ended with exit code 1 and no result", 3)
+    assert program._with_the_disk(trainer, Path("/")).reason == trainer.reason
+    monkeypatch.setattr(program, "FULL_BYTES", 1 << 62)
+    told = program._with_the_disk(trainer, Path("/"))
+    assert told.exit_code == 3
+    assert told.reason == f"the disk of the VM is full ({trainer.reason})"
+    assert program._with_the_disk(told, Path("/")) is told
     assert program._as_failure(MemoryError()).reason == "the memory of the VM is full"
     other = program._as_failure(ZeroDivisionError("division by zero"))
     assert other.reason == "an error nobody foresaw: ZeroDivisionError: division by zero"

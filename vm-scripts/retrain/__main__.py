@@ -9,6 +9,7 @@ success counts. Exit codes: 0 offered, 2 bad data, 3 training,
 from __future__ import annotations
 
 import errno
+import shutil
 import signal
 import sys
 import time
@@ -49,6 +50,10 @@ STAGES: tuple[tuple[str, Callable[[Context, Job], object]], ...] = (
 )
 
 
+FULL_BYTES = 64 << 20
+"""A disk with less than this free is full: what did not fit was larger, or has been removed."""
+
+
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped
 
@@ -62,6 +67,14 @@ def _as_failure(error: Exception) -> Failure:
     if isinstance(error, NetFailure):
         return Failure(str(error))
     return Failure(f"an error nobody foresaw: {type(error).__name__}: {error}")
+
+
+def _with_the_disk(failure: Failure, home: Path) -> Failure:
+    """A full disk breaks many things, in many words; which people could not guess it from."""
+    if shutil.disk_usage(home).free >= FULL_BYTES or "disk" in failure.reason:
+        return failure
+    reason = f"the disk of the VM is full ({failure.reason})"
+    return Failure(reason, failure.exit_code, failure.status)
 
 
 def _send_remains(context: Context, job: Job, stage: str, status: str) -> None:
@@ -102,7 +115,9 @@ def run(context: Context, job: Job) -> int:
         return 128 + signal.SIGTERM
     except Exception as error:
         failure = error if isinstance(error, Failure) else _as_failure(error)
-        if failure is not error:
+        foreseen = failure is error
+        failure = _with_the_disk(failure, context.home)
+        if not foreseen:
             context.log.error("%s", "".join(traceback.format_exception(error)))
         context.log.error("%s: %s", stage, failure.reason)
         if context.eviction.noticed:
