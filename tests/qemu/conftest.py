@@ -41,7 +41,7 @@ def image() -> Image:
 def zip_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A whole small CVAT zip: 12 pictures, classes ok and dent."""
     path = tmp_path_factory.mktemp("zip") / "a.zip"
-    fixtures.cvat_zip(path, 12)
+    fixtures.cvat_zip(path, items=fixtures.pictures(12, ("ok", "dent"), 1, size=(160, 120)))
     return path.read_bytes()
 
 
@@ -66,7 +66,8 @@ class Run:
         """Send the job and wait for its machine to claim it."""
         self.job = job
         self.app.put_zip(f"{job}.zip", data)
-        deliver(self.app, json.dumps({"dataset": f"{job}.zip", "job_id": job, "epochs": epochs}))
+        asked = {"dataset": f"{job}.zip", "job_id": job, "epochs": epochs, "publish": "always"}
+        deliver(self.app, json.dumps(asked))
         self.until(lambda: self.cloud.vms.real, 60, "a machine")
         claim = f"claim/{job}/1"
         self.until(

@@ -50,7 +50,7 @@ def one_end(run: Run, record: dict[str, Any], outcome: str, *words: str) -> None
 
 def test_a_clean_run(run: Run, zip_bytes: bytes) -> None:
     """cloud-init is content with the customData, and nothing is made that the image has."""
-    run.order("clean", zip_bytes, 6)
+    run.order("clean", zip_bytes, 4)
     code, said = run.machine.run("cloud-init status --wait --long", 300)
     assert (code, "status: done" in said) == (0, True), said
     assert run.machine.run("systemctl is-enabled retrain", 60)[0] == 0
@@ -70,7 +70,7 @@ def test_reboot_in_the_middle(run: Run, zip_bytes: bytes) -> None:
 
     On the way: scripts and environment are those of the image, neither fetched nor made.
     """
-    run.order("reboot", zip_bytes, 300)
+    run.order("reboot", zip_bytes, 12)
     run.wait_inside(AT_WORK)
     before = run.until(run.status, 120, "a sign of life")["boot_id"]
     code, said = run.machine.run(f"ls {HOME}; cat {HOME}/venv-runner/.lock", 60)
@@ -133,7 +133,7 @@ def test_disk_is_full(run: Run, zip_bytes: bytes) -> None:
 
 def test_network_is_gone_at_the_end(run: Run, zip_bytes: bytes) -> None:
     """Neither model nor report comes: the machine has fallen silent, and goes with its group."""
-    run.order("mute", zip_bytes, 6)
+    run.order("mute", zip_bytes, 4)
     run.wait_inside(f"grep -qE 'export|verify' {HOME}/state/stage")
     run.machine.unplug()
     run.until(lambda: state(run.app, "mute")["machine"] == "running", 180, "the handler to see it")
