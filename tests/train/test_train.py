@@ -1,7 +1,7 @@
 """The trainer getitune in whole jobs, without public weights: it learns, goes on, is published.
 
 Chance cannot reach the scores that are asserted. A detector that guesses has an mAP below 0.05; a
-classifier that guesses among three classes is right for 90 % of 24 pictures once in 10 ** 8 times.
+classifier that guesses among three classes is right for 80 % of 25 pictures once in 10 ** 6 times.
 All scores are the runner's own, of the published file in plain OpenVINO.
 """
 
@@ -18,8 +18,8 @@ from tests.train.conftest import VENV, Run, Site, in_venv
 from tests.vm.conftest import ROOT, report_of
 from tests.vm.test_resume import on_the_share
 
-DETECTED = 0.25
-NAMED = 0.9
+DETECTED = 0.3
+NAMED = 0.8
 CLASSES = ["赤 い", "blue"]
 SSD = {"task": "detection", "model": "ssd_mobilenetv2", "input_size": 256}
 
@@ -187,7 +187,7 @@ def test_a_classifier_learns_and_is_published(site: Site) -> None:
     classes = ["割れ", "ok", "scratch"]
     pictures.grounds(data, 83, classes, 3)
     run = site.run(
-        site.home("cls", data, task="classification", model="mobilenet_v3_small", epochs=10)
+        site.home("cls", data, task="classification", model="mobilenet_v3_small", epochs=16)
     )
     assert run.code == 0, run.log[-3000:]
     assert run.document("metrics.json")["value"] > NAMED
