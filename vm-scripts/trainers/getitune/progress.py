@@ -14,7 +14,7 @@ from ..program import TRAINING, Job, Refused
 SCORES: dict[str, dict[str, str]] = {
     "classification": {"macro_f1": "val/f1-score", "accuracy": "val/accuracy"},
     "detection": {"map": "val/map", "map50": "val/map_50"},
-    "instance_segmentation": {"mask_map": "val/map", "mask_map50": "val/map_50"},
+    "instance_segmentation": {"map": "val/map", "map50": "val/map_50"},
 }
 """Our names of a task's figures, the one that epochs are chosen by first, and getitune's."""
 
