@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MAKE = ("lint", "sanitize")
 PYTEST = ("protocol", "vm", "local", "e2e", "dist")
-SHARES = {"e2e": 2}
+SHARES = {"vm": 2, "e2e": 2}
 MAY_SKIP = {
     # Azure's descriptions may not be copied into the project; cloud-init is not everywhere.
     ("test_openapi", "test_every_call_and_answer_is_as_the_openapi_files_say"),
