@@ -77,6 +77,10 @@ class Site:
         path = f"/file/logs/{run.job_id}/latest.pth"
         return {"parent_checkpoint": self.cloud.link(path, "r")}
 
+    def current(self, run: Run) -> dict[str, str]:
+        """Links to a former job's model, as if it were the line's current one."""
+        return stub.current_links(self.cloud, f"/blob/job-files/out/{run.job_id}/{run.attempt}/")
+
     def run(self, home: Path, until: Callable[[Path], bool] | None = None) -> Run:
         """Work on it to its end; or until ``until`` says that its machine is taken away."""
         document = json.loads((home / "job.json").read_text())

@@ -53,6 +53,9 @@ def test_a_detector_learns_goes_on_elsewhere_and_is_published(detected: Run) -> 
     epochs = [row["epoch"] for row in metrics["epochs"]]
     assert epochs == list(range(1, len(epochs) + 1)), "none is lost, none is done twice"
     assert json.loads(detected.published("labels.json")) == CLASSES
+    gate = detected.document("manifest.json")["gate"]
+    assert gate["current"] is None
+    assert gate["new"] > DETECTED > gate["floor"]
 
 
 def test_a_later_job_begins_where_the_former_ended(site: Site, boxes: Path, detected: Run) -> None:
@@ -110,9 +113,8 @@ def test_a_job_with_a_class_added(site: Site, detected: Run) -> None:
     data = site.folder / "three.zip"
     classes = [*CLASSES, "green"]
     pictures.boxes(data, 45, classes, 8)
-    home = site.home(
-        "det-3", data, epochs=2, continue_from="det", links=site.parent(detected), **SSD
-    )
+    links = site.parent(detected) | site.current(detected)
+    home = site.home("det-3", data, epochs=2, continue_from="det", baseline=1, links=links, **SSD)
     run = site.run(home)
     assert run.code == 0, run.log[-3000:]
     metrics = run.document("metrics.json")
@@ -120,6 +122,12 @@ def test_a_job_with_a_class_added(site: Site, detected: Run) -> None:
     old = [metrics["per_class"][name] for name in CLASSES]
     assert min(old) > 0.1, metrics["per_class"]
     assert json.loads(run.published("labels.json")) == classes
+    gate = run.document("manifest.json")["gate"]
+    assert (gate["current_version"], gate["images"]) == (1, 13)
+    assert gate["current"] > 0.1, "the current model finds the classes that it knows"
+    now = {row["class"]: row["current"] for row in gate["per_class"]}
+    assert now["green"] is None
+    assert min(now[name] for name in CLASSES) > 0.1
     site.note("detection, a class added", run)
 
 
