@@ -105,9 +105,9 @@ class Run:
         return dict(json.loads(self.app.blob("job-files", name) or b"{}"))
 
     def close(self, deadline_s: float = WORK_S) -> dict[str, Any]:
-        """Wait for the end in real time; the record."""
-        self.until(self.closed, deadline_s, f"the end of {self.job}")
-        return self.app.record(self.job) or {}
+        """Wait for the end, in real time until the machine is off; the record."""
+        self.until(lambda: self.machine.power() == "stopped", deadline_s, "the machine's end")
+        return self.close_later(31.0)
 
     def close_later(self, step_s: float = 61.0) -> dict[str, Any]:
         """Let the cloud's time run to the end; only for a machine that is dead or cut off."""

@@ -70,7 +70,7 @@ def test_reboot_in_the_middle(run: Run, zip_bytes: bytes) -> None:
 
     On the way: scripts and environment are those of the image, neither fetched nor made.
     """
-    run.order("reboot", zip_bytes, 12)
+    run.order("reboot", zip_bytes, 6)
     run.wait_inside(AT_WORK)
     before = run.until(run.status, 120, "a sign of life")["boot_id"]
     code, said = run.machine.run(f"ls {HOME}; cat {HOME}/venv-runner/.lock", 60)
