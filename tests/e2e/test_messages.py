@@ -55,14 +55,14 @@ def test_c1_03_every_form_is_accepted_over_the_queue(
 ) -> None:
     app = cloud.app
     before = set(records(app))
-    app.send(text.format(zip="absent.zip"), encode=encode)
+    app.send(text.format(zip="nowhere.zip"), encode=encode)
     wait_for(lambda: set(records(app)) - before, what="a record")
     (made,) = set(records(app)) - before
     assert made == (job or "form-json")
     record = app.record(made)
     assert record is not None
     request = record["request"]
-    assert (request["zip"], request["job_id_given"]) == ("absent.zip", True)
+    assert (request["zip"], request["job_id_given"]) == ("nowhere.zip", True)
     assert request["job_name"] == ("Form-JSON" if job is None else job)
     if name == "full-width":
         assert (request["classes"], request["epochs"]) == (["ok", "dent"], 30)

@@ -123,8 +123,9 @@ def test_over_the_queue_twice(cloud: LocalCloud, zip_bytes: bytes) -> None:
     app = cloud.app
     app.put_zip("two.zip", zip_bytes)
     before = set(records(app))
-    app.send("two.zip")
-    app.send("two.zip")
+    message = '{"v":1,"action":"train","dataset":"two.zip","publish":"always"}'
+    app.send(message)
+    app.send(message)
     wait_for(lambda: len(set(records(app)) - before) == 2, what="two records")
     for job in set(records(app)) - before:
         run_until_closed(cloud, job)
