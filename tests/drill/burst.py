@@ -66,7 +66,7 @@ class Burst:
             self.app.put_zip(f"burst-{at}.zip", WHOLE_ZIP, settle_s=0)
         self.cloud.clock.advance(30)
         first = [named(at) for at in range(NAMED)]
-        first += [f"burst-{at % ZIPS}.zip" for at in range(UNNAMED)]
+        first += [unnamed(at) for at in range(UNNAMED)]
         self.chance.shuffle(first)
         again = [named(self.chance.randrange(NAMED)) for _ in range(REPEATED)]
         with ThreadPoolExecutor(HANDLERS) as pool:
@@ -206,9 +206,14 @@ class Burst:
         )
 
 
+def unnamed(at: int) -> str:
+    """A message that leaves the job_id out. Several ask for the same: all are to be trained."""
+    return json.dumps({"v": 1, "dataset": f"burst-{at % ZIPS}.zip", "force": True})
+
+
 def named(at: int) -> str:
     """The message of a named job."""
-    message = {"v": 1, "dataset": f"burst-{at % ZIPS}.zip", "job_id": f"job-{at}"}
+    message = json.loads(unnamed(at)) | {"job_id": f"job-{at}"}
     return json.dumps({**message, "line": f"line-{at % LINES}"})
 
 
