@@ -101,6 +101,15 @@ static bool write_file(const struct errand *e, const char *path, const struct st
     return false;
 }
 
+/* Another look at the same machine was here before it was deleted, and had its console to read. */
+static bool kept_with_console(const struct errand *e, const struct found *f, const char *path)
+{
+    struct file_info info = {0};
+    struct err err = {0};
+
+    return f->console.len == 0 && files_head(&e->c->storage, SHARE_LOGS, path, &info, &err) == OK && info.size > 0;
+}
+
 static const char *text_of(const struct str *s)
 {
     return str_c(s) != NULL ? str_c(s) : "";
@@ -130,7 +139,7 @@ static void write_all(const struct errand *e, struct record *rec, struct found *
     inquest_text(rec, &i, &text);
     console_last(log[0] != '\0' ? log : serial, SHOWN_LINES, rec->last_lines, sizeof rec->last_lines);
     snprintf(path, sizeof path, "%s/attempt-%d.txt", rec->request.job_name, rec->state.attempt);
-    if (write_file(e, path, &text))
+    if (kept_with_console(e, f, path) || write_file(e, path, &text))
         str_copy(rec->evidence, sizeof rec->evidence, path);
 }
 

@@ -62,7 +62,10 @@ def test_c1_13_no_capacity_for_a_size_tries_the_next_one(
     cloud.arm.capacity = lambda size, region, priority: (
         None if (size, region) == ("Standard_D8s_v5", "japanwest") else NO_ROOM
     )
+    cloud.vms.work = vm = QuickVm(hold=threading.Event())
     order(cloud, zip_bytes, "room", regions=["japaneast", "japanwest"])
+    turn_until(cloud, lambda: machine(app, "room") == "running", deadline_s=120, what="it runs")
+    vm.hold.set()
     record = run_until_closed(cloud, "room", deadline_s=120)
     assert record["state"]["outcome"] == "succeeded"
     assert record["state"]["attempt"] == 4
