@@ -120,19 +120,32 @@ class Site:
     def note(self, name: str, run: Run) -> None:
         """A row of the table."""
         metrics = run.document("metrics.json")
-        sizes = [len(run.published(file)) for file in ("model.xml", "model.bin")]
+        gate = metrics["gate"]
         stages = " ".join(f"{name} {value:.0f}" for name, value in run.steps.items() if value >= 1)
         ROWS.append(
             [
                 name,
                 metrics["primary"],
-                f"{metrics['trainer_value']:.4f}",
-                f"{metrics['select_value']:.4f}",
+                _figure(metrics["trainer_value"]),
+                _figure(metrics["select_value"]),
+                _figure(metrics.get("model_api_value")),
                 str(metrics["select_images"]),
-                f"{sum(sizes) / 1e6:.1f} MB",
+                f"{_figure(gate['new'])} / {_figure(gate['current'])}",
+                f"{gate['latency_ms']['new']:.1f} ms",
+                f"{gate['size_bytes']['new'] / 1e6:.1f} MB",
                 f"{run.seconds:.0f} s: {stages}",
             ]
         )
+
+
+HEAD = (
+    "job", "metric", "trainer", "OpenVINO", "Model API", "images", "new / current", "latency",
+    "files", "time",
+)  # fmt: skip
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +175,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """The table."""
     if not ROWS:
         return
-    head = ["job", "metric", "trainer", "published", "images", "files", "time"]
-    widths = [max(len(row[i]) for row in [head, *ROWS]) for i in range(len(head))]
-    for row in [head, *ROWS]:
+    widths = [max(len(row[i]) for row in [HEAD, *ROWS]) for i in range(len(HEAD))]
+    for row in [HEAD, *ROWS]:
         terminalreporter.write_line("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)))

@@ -195,7 +195,7 @@ def test_a_classifier_learns_and_is_published(site: Site) -> None:
     classes = ["割れ", "ok", "scratch"]
     pictures.grounds(data, 83, classes, 3)
     run = site.run(
-        site.home("cls", data, task="classification", model="mobilenet_v3_small", epochs=16)
+        site.home("cls", data, task="classification", model="mobilenet_v3_small", epochs=20)
     )
     assert run.code == 0, run.log[-3000:]
     assert run.document("metrics.json")["value"] > NAMED

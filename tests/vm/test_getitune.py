@@ -117,21 +117,22 @@ def test_the_batch_is_the_recipes_at_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "gib", "images", "wanted", "side", "expected"),
+    ("task", "cores", "gib", "images", "wanted", "side", "expected"),
     [
-        (2, 22, 42, 8, 320, (4, 0)),  # a small set has some steps in an epoch
-        (2, 22, 1000, 64, 224, (64, 0)),
-        (8, 30, 1000, 8, 864, (8, 4)),
-        (8, 7, 1000, 8, 1024, (2, 1)),  # little memory: small batches, few workers
-        (2, 2, 1000, 8, 864, (2, 0)),  # never below 2
-        (64, 250, 9000, 8, 512, (8, 8)),
+        ("detection", 2, 22, 42, 8, 320, (4, 0)),  # a small set has some steps in an epoch
+        ("classification", 2, 22, 42, 64, 224, (16, 0)),  # and batches that tell something
+        ("classification", 2, 22, 1000, 64, 224, (64, 0)),
+        ("detection", 8, 30, 1000, 8, 864, (8, 4)),
+        ("detection", 8, 7, 1000, 8, 1024, (2, 1)),  # little memory: small batches, few workers
+        ("detection", 2, 2, 1000, 8, 864, (2, 0)),  # never below 2
+        ("detection", 64, 250, 9000, 8, 512, (8, 8)),
     ],
 )
 def test_batches_and_workers_fit_the_machine(
-    cores: int, gib: int, images: int, wanted: int, side: int, expected: tuple[int, int]
+    task: str, cores: int, gib: int, images: int, wanted: int, side: int, expected: tuple[int, int]
 ) -> None:
     here = machine.Machine(cores, gib << 30, gib << 30, "cpu")
-    found = machine.loads(here, images, wanted, (side, side))
+    found = machine.loads(here, task, images, wanted, (side, side))
     assert (found.batch, found.workers) == expected
 
 

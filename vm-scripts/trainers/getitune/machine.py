@@ -13,6 +13,9 @@ VALUES_PER_PIXEL = 150
 """Activations that training keeps, per value of a picture; from runs of the models in the table."""
 STEPS_PER_EPOCH = 8
 """At least so many, or a small set learns nothing in its epochs."""
+LEAST_BATCH = {"classification": 16}
+"""Of a small set, by task (else 4): from scratch, the statistics that batch normalisation keeps of
+few pictures differ from batch to batch, and so do the answers of a classifier."""
 WORKER_MEMORY = 1536 * MIB
 
 
@@ -48,11 +51,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def loads(machine: Machine, images: int, wanted: int, size: tuple[int, int]) -> Loads:
+def loads(machine: Machine, task: str, images: int, wanted: int, size: tuple[int, int]) -> Loads:
     """``wanted``: the batch of the recipe, the most there will be; ``images`` to train on."""
     picture = 3 * size[0] * size[1] * 4 * VALUES_PER_PIXEL
     fitting = max(machine.memory - RESERVED, 0) // picture
-    most = min(wanted, fitting, max(4, images // STEPS_PER_EPOCH))
+    most = min(wanted, fitting, max(LEAST_BATCH.get(task, 4), images // STEPS_PER_EPOCH))
     batch = 2
     while batch * 2 <= most:
         batch *= 2

@@ -60,7 +60,7 @@ class Session:
         base_path = (path.parent / content["data"]).resolve()
         base = yaml.safe_load(base_path.read_text())
         wanted = recipe.batch_of(content, base)
-        loads = machine.loads(self.machine, self.images, wanted, self.size)
+        loads = machine.loads(self.machine, self.model.task, self.images, wanted, self.size)
         print(
             f"{self.job.raw['model']} at {self.size[0]} x {self.size[1]} on {self.machine.device}, "
             f"batches of {loads.batch}, {loads.workers} workers",
