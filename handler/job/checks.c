@@ -208,6 +208,22 @@ void check_continue(struct reading *r, enum rule_id id, const char *text)
     str_lower(to);
 }
 
+/* What may be meant: each run of other characters is a dash. "" when nothing is left. */
+static void nearest_line(const char *text, char out[LINE_MAX_])
+{
+    size_t len = 0;
+    for (const char *p = text; *p && len < LINE_MAX_ - 1; p++) {
+        if (strchr(LOWER UPPER DIGITS, *p))
+            out[len++] = *p;
+        else if (len > 0 && out[len - 1] != '-')
+            out[len++] = '-';
+    }
+    while (len > 0 && out[len - 1] == '-')
+        len--;
+    out[len] = '\0';
+    str_lower(out);
+}
+
 void check_line(struct reading *r, enum rule_id id, const char *text)
 {
     char shown[ECHO_MAX], *line = r->m->request.line;
@@ -217,6 +233,9 @@ void check_line(struct reading *r, enum rule_id id, const char *text)
         str_lower(line);
         return;
     }
+    nearest_line(text, line); /* for the corrected line: the default one belongs to other devices */
+    if (!line[0])
+        str_copy(line, LINE_MAX_, LINE_DEFAULT);
     rules_fault(r, id, "E19", "`%s` is not a line; allowed: %s", echo(text, shown), rules_field(id)->allowed);
 }
 

@@ -194,6 +194,19 @@ static bool secret_classes(const struct request *q)
     return false;
 }
 
+/* Whose line a rollback means is certain when it is named, or when nothing is wrong that could have named it. */
+static bool line_is_certain(const struct message *m)
+{
+    static const char *const other[] = {"v", "action", "version"};
+    bool certain = true;
+    for (int32_t i = 0; i < m->faults && certain; i++) {
+        certain = false;
+        for (size_t k = 0; k < sizeof other / sizeof *other; k++)
+            certain = certain || str_is(m->fault[i].field, other[k]);
+    }
+    return certain || !str_is(m->request.line, LINE_DEFAULT);
+}
+
 static void put_rollback(struct str *to, const struct message *m)
 {
     put_given(to, "line", str_is(m->request.line, LINE_DEFAULT) ? "" : m->request.line);
@@ -201,17 +214,19 @@ static void put_rollback(struct str *to, const struct message *m)
         json_put_int(to, "version", m->version);
 }
 
-/* About a job, by the id as it was typed. Without a good one: the question which jobs there are. */
+/* About a job, by the id as it was typed, or about a line. Without a good one: the question which jobs there are. */
 static void write_action(struct message *m, enum message_action action, const char *job_id)
 {
     AUTO_STR line = STR_MAX(sizeof m->corrected - 1);
+    if (action == ACTION_ROLLBACK ? !line_is_certain(m) : !job_id[0])
+        action = ACTION_STATUS;
     json_open(&line, NULL, '{');
     json_put_int(&line, "v", 1);
-    json_put_text(&line, "action", message_action_name(job_id[0] || action == ACTION_ROLLBACK ? action : ACTION_STATUS));
+    json_put_text(&line, "action", message_action_name(action));
     put_given(&line, "job_id", job_id);
     if (action == ACTION_ROLLBACK)
         put_rollback(&line, m);
-    if (action == ACTION_EXTEND && job_id[0])
+    if (action == ACTION_EXTEND)
         json_put_number(&line, "max_hours", (m->extend_minutes > 0 ? m->extend_minutes : m->defaults->max_job_minutes) / 60.0);
     json_close(&line, '}');
     str_copy(m->corrected, sizeof m->corrected, str_c(&line));

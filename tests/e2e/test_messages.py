@@ -118,7 +118,12 @@ REFUSED: list[tuple[str, list[str], str, str]] = [
     ('{"v":1,"dataset":"no.zip","epoch":3}', ["E14"], "did you mean `epochs`?", "no.zip::::3"),
     ('{"v":1,"dataset":"no.zip","epochs":"20"}', ["E14"], "takes a number", "no.zip"),
     ('{"v":1,"dataset":"no.zip","max_hours":99}', ["E18"], "from 0.5 to 24", ""),
-    ('{"v":1,"dataset":"no.zip","line":"a/b"}', ["E19"], "`a/b` is not a line", "no.zip"),
+    (
+        '{"v":1,"dataset":"no.zip","line":"a/b"}',
+        ["E19"],
+        "`a/b` is not a line",
+        '{"v":1,"action":"train","dataset":"no.zip","line":"a-b"}',
+    ),
     ('{"action":"begin","job_id":"r13"}', ["E22"], "train, status", ""),
     ("no.zip:r14:D8s:ok,ok:0:9:9", ["E05", "E06", "E07", "E08"], "", ""),
 ]
