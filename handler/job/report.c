@@ -32,7 +32,7 @@ enum err_code report_read(const char *text, size_t len, const char *job_id, int3
         out->outcome = OUTCOME_SUCCEEDED;
     else if (str_is(status, "timed_out"))
         out->outcome = OUTCOME_TIMED_OUT;
-    str_copy(out->stage, sizeof out->stage, json_get_text(doc, "stage"));
+    text_mask(json_get_text(doc, "stage"), out->stage, sizeof out->stage);
     out->exit_code = (int32_t)json_get_int(doc, "exit_code", -1);
     text_mask(json_get_text(doc, "reason"), out->reason, sizeof out->reason); /* people read it: links have keys in them */
     AUTO_STR log = STR_MAX(REPORT_LOG_MAX - 1);
@@ -124,6 +124,29 @@ static enum err_code read_classes(const struct json *classes, struct manifest *o
     return OK;
 }
 
+/* Of figures that only explain; one that cannot be is not known. */
+static int64_t count_of(const struct json *object, const char *name)
+{
+    int64_t count = json_get_int(object, name, 0);
+    return count > 0 ? count : 0;
+}
+
+/* What people are told of the model. */
+static enum err_code read_figures(const struct json *metrics, const struct json *lineage, struct manifest *out, struct err *err)
+{
+    const char *metric = json_get_text(metrics, "primary");
+
+    if (text_has_control(metric))
+        return err_set(err, ERR_INPUT, "manifest.json: metrics.primary is not a plain text");
+    if (!json_number(json_get(metrics, "value"), &out->value) || !(out->value >= 0 && out->value <= 1))
+        return err_set(err, ERR_INPUT, "manifest.json: metrics.value must be a number from 0 to 1");
+    str_copy(out->metric, sizeof out->metric, metric);
+    out->images = count_of(metrics, "images");
+    out->images_train = count_of(lineage, "images_train");
+    out->epochs_done = count_of(lineage, "epochs_done");
+    return OK;
+}
+
 enum err_code manifest_read(const char *text, size_t len, const char *job_id, int32_t attempt, const char *line, const char *task,
                             struct manifest *out, struct err *err)
 {
@@ -143,14 +166,7 @@ enum err_code manifest_read(const char *text, size_t len, const char *job_id, in
         code = gate_read(doc, &out->gate, err);
     if (code != OK)
         return err_context(err, "manifest.json");
-    const struct json *metrics = json_get(doc, "metrics"), *lineage = json_get(doc, "lineage");
-    str_copy(out->metric, sizeof out->metric, json_get_text(metrics, "primary"));
-    if (!json_number(json_get(metrics, "value"), &out->value))
-        return err_set(err, ERR_INPUT, "manifest.json: metrics.value is not a number");
-    out->images = json_get_int(metrics, "images", 0);
-    out->images_train = json_get_int(lineage, "images_train", 0);
-    out->epochs_done = json_get_int(lineage, "epochs_done", 0);
-    return OK;
+    return read_figures(json_get(doc, "metrics"), json_get(doc, "lineage"), out, err);
 }
 
 int64_t status_beat(const char *text, size_t len)
