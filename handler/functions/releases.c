@@ -144,6 +144,28 @@ static void add_versions(const struct versions *v, struct str *to)
         str_addf(to, "%s%lld", i > 0 ? ", " : "", (long long)v->shown[i]);
 }
 
+/* *version becomes the one whose files it has: a version that was rolled back to has those of an earlier one. */
+static enum err_code find_origin(const struct storage *s, const char *line, int64_t *version, struct err *err)
+{
+    for (bool back = true; back;) {
+        char name[BLOB_NAME_MAX];
+        struct blob_info info = {0};
+        AUTO_RECORD by = {0};
+
+        snprintf(name, sizeof name, "%s/%lld/manifest.json", line, (long long)*version);
+        enum err_code code = blob_head(s, CONTAINER_MODEL, name, &info, err);
+        if (code == OK && names_is_job_id(info.meta_job))
+            code = ledger_load(s, info.meta_job, &by, err);
+        if (code != OK && code != ERR_ABSENT)
+            return code;
+        back =
+            by.release == RELEASE_ROLLBACK && str_is(by.request.line, line) && by.state.version == *version && by.from_version < *version;
+        if (back)
+            *version = by.from_version;
+    }
+    return OK;
+}
+
 /* Which version is meant; 0 with the reason why none is. After a rollback, the one before is counted from the version whose files are
  * current, so that a second message goes further back, and not to the model that was left a moment ago. */
 static enum err_code choose_version(const struct storage *s, const struct message *m, int64_t *version, struct str *why, struct err *err)
@@ -158,6 +180,10 @@ static enum err_code choose_version(const struct storage *s, const struct messag
     if (code != OK)
         return code;
     v.before = now.from_version > 0 ? now.from_version : now.version;
+    if (now.from_version > 0 && m->version == 0)
+        code = find_origin(s, line, &v.before, err);
+    if (code != OK)
+        return code;
     snprintf(prefix, sizeof prefix, "%s/", line);
     if (now.version == 0)
         str_addf(why, "Line `%s` has no published model; nothing was rolled back.", line);

@@ -212,6 +212,19 @@ def test_the_way_back_goes_on(cloud: LocalCloud, train: Train, line: str) -> Non
     assert f"Line `{line}-x` has no published model" in answer
 
 
+def test_the_way_back_does_not_return_to_what_was_left(
+    cloud: LocalCloud, train: Train, line: str
+) -> None:
+    """The version before may itself be a way back: what counts is whose files it has."""
+    jobs = [train(f"job{n}")["job_id"] for n in (1, 2, 3)]
+    release(cloud, "rollback", line=line)  # 4 has the files of 2, because 3 is bad
+    train("job5")
+    release(cloud, "rollback", line=line)
+    assert assert_shows(cloud, line, 6, jobs[1])["from_version"] == 4
+    release(cloud, "rollback", line=line)
+    assert assert_shows(cloud, line, 7, jobs[0])["from_version"] == 1
+
+
 def test_a_job_goes_on_from_the_model_that_is_current(
     cloud: LocalCloud, train: Train, line: str
 ) -> None:
