@@ -27,7 +27,7 @@ static void drive_saved(const struct app *app, const struct invocation *inv, con
  * one it asked for stays free. */
 static enum err_code refuse(const struct app *app, struct invocation *inv, struct message *m, struct str *said, struct err *err)
 {
-    AUTO_RECORD rec = {0};
+    AUTO_RECORD rec = {0}, before = {0};
     AUTO_STR faults = STR_MAX(sizeof rec.refused - 1);
 
     ahead_forget(); /* what was asked ahead was for a good message */
@@ -42,7 +42,9 @@ static enum err_code refuse(const struct app *app, struct invocation *inv, struc
     str_copy(rec.shown, sizeof rec.shown, m->shown);
     str_copy(rec.corrected, sizeof rec.corrected, m->corrected);
     code = ledger_accept(&app->controller->storage, &rec, err);
-    if (code != OK && code != ERR_CONFLICT) /* a conflict: delivered before */
+    if (code == ERR_CONFLICT && ledger_load(&app->controller->storage, rec.job_id, &before, NULL) == OK)
+        code = OK; /* delivered before */
+    if (code != OK)
         return code;
     str_addf(said, "refused: %s", rec.refused);
     drive_saved(app, inv, rec.job_id);

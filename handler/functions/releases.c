@@ -298,11 +298,11 @@ enum err_code releases_take(const struct app *app, const struct invocation *inv,
         return code;
     keep_line_again(&rec);
     code = app_drive_new(app, inv, &rec, err);
-    if (code != OK && code != ERR_CONFLICT && rec.etag[0] == '\0')
+    if (code == ERR_CONFLICT && rec.etag[0] == '\0' && ledger_load(&app->controller->storage, job_id, &there, NULL) == OK)
+        return meet(app, inv, &there, said); /* another delivery was first */
+    if (code != OK && rec.etag[0] == '\0')
         return code;
-    if (code == ERR_CONFLICT && rec.etag[0] == '\0') /* another delivery was first */
-        drive_saved(app, inv, job_id);
-    else if (code != OK) /* what is saved needs no second delivery */
+    if (code != OK) /* what is saved needs no second delivery */
         log_line(LOG_WARN, "%s", err->msg);
     str_addf(said, "job %s is accepted", job_id);
     return OK;

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from local.cloud import LocalCloud
+from local.judge import InvocationFailed
 from tests.e2e.helpers import (
     current,
     deliver,
@@ -223,6 +224,32 @@ def test_the_way_back_does_not_return_to_what_was_left(
     assert assert_shows(cloud, line, 6, jobs[1])["from_version"] == 4
     release(cloud, "rollback", line=line)
     assert assert_shows(cloud, line, 7, jobs[0])["from_version"] == 1
+
+
+BEING_DELETED = (
+    b"<?xml version='1.0'?><Error><Code>ContainerBeingDeleted</Code><Message>x</Message></Error>"
+)
+
+
+@pytest.mark.parametrize("message", ["good", "bad"])
+def test_a_conflict_is_no_proof_that_it_was_delivered_before(
+    cloud: LocalCloud, train: Train, line: str, message: str
+) -> None:
+    app = cloud.app
+    train("first")
+    job = train("kept", publish="never")["job_id"]
+    text = json.dumps({"v": 1, "action": "publish", "job_id": job if message == "good" else "a b"})
+    cloud.faults.add(
+        service="blob", method="PUT", url="/jobs/record/", status=409, body=BEING_DELETED
+    )
+    message_id = str(uuid.uuid4())
+    with pytest.raises(InvocationFailed):
+        deliver(app, text, message_id)
+    deliver(app, text, message_id)
+    made = release_id("publish" if message == "good" else "job", message_id)
+    outcome = run_until_closed(cloud, made)["state"]["outcome"]
+    assert outcome == ("succeeded" if message == "good" else "rejected")
+    assert len(texts_about(app, made)) == 1
 
 
 def test_a_job_goes_on_from_the_model_that_is_current(
