@@ -18,6 +18,24 @@ struct root {
     char etag[ETAG_MAX];
 };
 
+/* Its number alone does not make it a copy of this line's version: people copy files of other lines here, with their metadata, and begin a
+ * line anew. A version not above ours is judged by its form. */
+static enum err_code know(const struct errand *e, const struct record *rec, const char *job, struct root *out, struct err *err)
+{
+    char name[BLOB_NAME_MAX];
+    struct blob_info info = {0};
+
+    if (out->version == rec->state.version && !str_is(job, rec->job_id))
+        out->version = 0;
+    if (out->version <= rec->state.version)
+        return OK;
+    snprintf(name, sizeof name, LINE "/%lld/manifest.json", (long long)out->version);
+    enum err_code code = blob_head(&e->c->storage, CONTAINER_MODEL, name, &info, err);
+    if (code == ERR_ABSENT || (code == OK && !str_is(info.meta_job, job)))
+        out->version = 0;
+    return code == ERR_ABSENT ? OK : code;
+}
+
 static enum err_code look(const struct errand *e, const struct record *rec, const char *name, struct root *out, struct err *err)
 {
     struct blob_info info = {0};
@@ -30,7 +48,7 @@ static enum err_code look(const struct errand *e, const struct record *rec, cons
     if (info.meta_job[0] != '\0')
         out->version = strtoll(info.meta_version, NULL, 10);
     out->done = out->version == rec->state.version && str_is(info.meta_job, rec->job_id) && str_is(info.copy_status, "success");
-    return OK;
+    return know(e, rec, info.meta_job, out, err);
 }
 
 /* The inputs and outputs of a version, as one text. The threshold is left out: it is a figure of each training, which such a device does

@@ -126,9 +126,30 @@ static void done_is_done(void **state)
 /* Who was late finds a newer one, also when it may replace anything. */
 static void never_back(void **state)
 {
-    WITH(THERE("bin", "\"b\"", "newer", "6"), THERE("xml", "\"x\"", "other", "4"));
+    WITH(THERE("bin", "\"b\"", "newer", "6"),
+         {.method = "HEAD", .url = OF("6", "manifest.json"), .status = 200, .reply = {"x-ms-meta-job: newer"}},
+         THERE("xml", "\"x\"", "other", "4"));
     controller.legacy_replace = true;
     assert_ok(legacy_renew(&errand, &rec, &err), err);
+    cloud_done(&c);
+}
+
+/* A higher number that this line never had, or had from another job, is no newer version. */
+static void a_number_of_another_line_is_told(void **state)
+{
+    WITH(THERE("bin", "\"b\"", "of-line-b", "9"), {.method = "HEAD", .url = OF("9", "manifest.json"), .status = 404},
+         THERE("xml", "\"x\"", "of-line-b", "6"),
+         {.method = "HEAD", .url = OF("6", "manifest.json"), .status = 200, .reply = {"x-ms-meta-job: newer"}});
+    assert_ok(legacy_renew(&errand, &rec, &err), err);
+    assert_has(rec.legacy_note, "were not written by this one and stay as they are");
+    cloud_done(&c);
+}
+
+static void the_same_number_of_another_line_stays(void **state)
+{
+    WITH(THERE("bin", "\"b\"", "of-line-b", "5"), THERE("xml", "\"x\"", "of-line-b", "5"));
+    assert_ok(legacy_renew(&errand, &rec, &err), err);
+    assert_has(rec.legacy_note, "were not written by this one and stay as they are");
     cloud_done(&c);
 }
 
@@ -170,6 +191,8 @@ int main(void)
         cmocka_unit_test(half_done_goes_on),
         cmocka_unit_test(done_is_done),
         cmocka_unit_test(never_back),
+        cmocka_unit_test(a_number_of_another_line_is_told),
+        cmocka_unit_test(the_same_number_of_another_line_stays),
         cmocka_unit_test(other_lines_have_none),
         cmocka_unit_test(what_cannot_be_written_is_told_at_last),
     };
