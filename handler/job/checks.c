@@ -266,9 +266,8 @@ void check_split_seed(struct reading *r, enum rule_id id, const char *text)
 void check_split_group(struct reading *r, enum rule_id id, const char *text)
 {
     char shown[ECHO_MAX];
-    if (str_is(text, "video") || str_is(text, "none"))
-        r->m->request.split_video = str_is(text, "video");
-    else
+    r->m->request.split_video = text_distance(text, "none") > MISSPELT; /* misspelt: for the corrected line */
+    if (!str_is(text, "video") && !str_is(text, "none"))
         rules_fault(r, id, "E20", "`%s` is not known; allowed: %s", echo(text, shown), rules_field(id)->allowed);
 }
 
@@ -281,8 +280,13 @@ void check_force(struct reading *r, enum rule_id id, const char *text)
 void check_publish(struct reading *r, enum rule_id id, const char *text)
 {
     char shown[ECHO_MAX];
-    if (!publish_parse(text, &r->m->request.publish))
-        rules_fault(r, id, "E27", "`%s` is not known; allowed: %s", echo(text, shown), rules_field(id)->allowed);
+    enum publish_policy *to = &r->m->request.publish;
+    if (publish_parse(text, to))
+        return;
+    for (enum publish_policy p = PUBLISH_IF_BETTER; p <= PUBLISH_NEVER; p++)
+        if (text_distance(text, publish_name(p)) <= MISSPELT)
+            *to = p; /* for the corrected line: `Never` must not become the default */
+    rules_fault(r, id, "E27", "`%s` is not known; allowed: %s", echo(text, shown), rules_field(id)->allowed);
 }
 
 void check_words(struct reading *r, enum rule_id id, const char *text)

@@ -67,6 +67,9 @@ void check_spot(struct reading *r, enum rule_id id, const char *text)
     char shown[ECHO_MAX];
     if (spot_parse(text, &r->m->request.spot))
         return;
+    for (enum job_spot s = SPOT_NEVER; s <= SPOT_ONLY; s++)
+        if (text_distance(text, spot_name(s)) <= MISSPELT)
+            r->m->request.spot = s; /* for the corrected line */
     text_echo(text, shown, sizeof shown);
     rules_fault(r, id, "E26", "`%s` is not known; allowed: %s", shown, rules_field(id)->allowed);
 }
