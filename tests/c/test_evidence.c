@@ -88,7 +88,7 @@ static void all_are_silent(void **state)
         SILENT("HEAD", LINK, 18000),
         SILENT("GET", BLOB_HOST "/job-files/status/*", 6000),
         SILENT("HEAD", FILE_HOST "/logs/*", 6000),
-        SILENT("PUT", FILE_HOST "/logs/Screws-0412/attempt-1.txt", 13000),
+        SILENT("HEAD", FILE_HOST "/logs/Screws-0412/attempt-1.txt", 13000),
     };
     struct fixture f;
     begin(&f, steps, COUNT(steps));
@@ -107,6 +107,7 @@ static void nobody_signs_in(void **state)
         {.method = "POST", .url = LOGIN, .status = 401},
         {.method = "GET", .url = BLOB_HOST "/job-files/status/*", .status = 404},
         {.method = "HEAD", .url = FILE_HOST "/logs/*", .status = 404},
+        {.method = "HEAD", .url = FILE_HOST "/logs/Screws-0412/attempt-1.txt", .status = 404},
         {.method = "PUT", .url = FILE_HOST "/logs/Screws-0412/attempt-1.txt", .status = 201},
         {.method = "PUT", .url = FILE_HOST "/logs/Screws-0412/attempt-1.txt?comp=range", .status = 201},
     };
