@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from retrain.splitting import CannotSplit, Item, divide, frame_of, merged, runs_of
+from retrain.splitting import CannotSplit, Item, Run, divide, frame_of, merged, runs_of
 
 
 def item(number: int, labels: tuple[int, ...] = (0,), name: str = "") -> Item:
@@ -152,3 +152,30 @@ def test_a_class_with_one_run_trains() -> None:
 def test_many_pictures_are_quick_enough() -> None:
     items = [item(n, (n % 7,), f"cam_{n:06d}.png") for n in range(20_000)]
     assert sides(divide(items, {}, 0.7, 1, "none"))["val"] == 6000
+
+
+def test_a_long_history_of_full_pictures_does_not_take_hours() -> None:
+    """All known pictures train and have many objects each, the new ones few: by objects the new
+    ones validate, by pictures half of them train, and are moved one by one."""
+    count = 300
+    known = [item(number, (0,) * 10) for number in range(count)]
+    new = [item(count + number) for number in range(count)]
+    history = {i.sha256: {"side": "train", "run": i.name} for i in known}
+    looks = 0
+    whole = Run.classes
+
+    def counted(run: Run) -> Counter[int]:
+        nonlocal looks
+        looks += 1
+        return whole(run)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "classes", counted)
+        answer = divide(known + new, history, 0.7, 1, "none")
+    assert sides(answer) == {"train": 420, "val": 180}
+    assert looks < 20 * count
+
+
+@pytest.mark.parametrize("name", ["9" * 5000 + ".png", "1" * 5000 + "/x"])
+def test_a_name_of_very_many_digits(name: str) -> None:
+    assert len(runs_of([item(1, name=name), item(2, name="1" + name)], "video")) == 2

@@ -13,11 +13,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import Any
 
 LONGEST_RUN = 30
 PARTS_OF_A_VIDEO = 10
-_FRAME = re.compile(r"(?P<video>.*?)(?P<number>\d+)(?P<suffix>\.[^./]+)?")
+_FRAME = re.compile(r"(?P<video>.*?)(?P<number>\d{1,18})(?P<suffix>\.[^./]+)?")
 
 
 class CannotSplit(ValueError):
@@ -179,14 +180,27 @@ def _cover(sides: dict[str, list[Run]], division: _Division) -> None:
 
 
 def _balance(sides: dict[str, list[Run]], division: _Division) -> None:
-    """Move runs while that brings the shares nearer to the wish and no class leaves a side."""
+    """Move runs while that brings the shares nearer to the wish and no class leaves a side.
+
+    Runs with as many pictures and the same annotations are alike: of each kind only the first by
+    name is looked at, so that a long history with many moves does not take hours.
+    """
+    kinds: dict[str, dict[object, list[tuple[str, str, Run]]]] = {"train": {}, "val": {}}
+
+    def put(side: str, run: Run) -> None:
+        kind = (len(run.items), tuple(sorted(run.classes().items())))
+        heappush(kinds[side].setdefault(kind, []), (run.name, run.items[0].sha256, run))
+
+    for side, runs in sides.items():
+        for run in runs:
+            put(side, run)
     while True:
         lacking = max(("train", "val"), key=division.missing_pictures)
         full = "val" if lacking == "train" else "train"
         gap = division.missing_pictures(lacking)
         useful = [
-            run
-            for run in sides[full]
+            (kind, run)
+            for kind, run in ((kind, alike[0][2]) for kind, alike in kinds[full].items())
             if abs(gap - len(run.items)) < gap - 1e-9 and _may_leave(division, full, run)
         ]
         if not useful:
@@ -195,7 +209,12 @@ def _balance(sides: dict[str, list[Run]], division: _Division) -> None:
         def harm(run: Run, full: str = full) -> float:
             return sum(division.missing(full, label) for label in run.classes())
 
-        _move(sides, division, min(useful, key=lambda r: (harm(r), r.name)), lacking)
+        kind, run = min(useful, key=lambda pair: (harm(pair[1]), pair[1].name))
+        heappop(kinds[full][kind])
+        if not kinds[full][kind]:
+            del kinds[full][kind]
+        put(lacking, run)
+        _move(sides, division, run, lacking)
 
 
 def divide(
