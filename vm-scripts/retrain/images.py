@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
+# Pixels of a picture that Pillow still opens.
+LARGEST = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+_TURN = Image.Transpose
+_TURNS = {
+    2: _TURN.FLIP_LEFT_RIGHT,
+    3: _TURN.ROTATE_180,
+    4: _TURN.FLIP_TOP_BOTTOM,
+    5: _TURN.TRANSPOSE,
+    6: _TURN.ROTATE_270,
+    7: _TURN.TRANSVERSE,
+    8: _TURN.ROTATE_90,
+}
 _ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+# What Pillow raises for files that are damaged in one way or another.
+BROKEN = (
+    *(OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError),
+    *(struct.error, TypeError, LookupError, ArithmeticError),
+)
 
 
 class Unreadable(ValueError):
@@ -24,9 +42,12 @@ def open_rgb(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path) as image:
-                turned = ImageOps.exif_transpose(image)
+                # Not by Pillow's exif_transpose: it writes the EXIF data anew, and fails where
+                # these are odd though the picture is whole.
+                turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+                turned = image if turn is None else image.transpose(turn)
                 return _eight_bits(turned).convert("RGB")
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise Unreadable(f"{type(error).__name__}") from None
 
 
@@ -39,7 +60,7 @@ def measure(path: Path) -> tuple[int, int] | None:
                 width, height = image.size
                 turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _ON_ITS_SIDE
                 return (height, width) if turned else (width, height)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+    except BROKEN:
         return None
 
 

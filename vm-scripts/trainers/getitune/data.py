@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from retrain.images import open_rgb
+from retrain.images import BROKEN, open_rgb
 
 EXIF_TURN = 0x0112
 PLAIN_FORMATS = frozenset({"JPEG", "PNG"})
@@ -39,7 +39,7 @@ def plain(path: Path, folder: Path, number: int) -> tuple[Path, tuple[int, int]]
             turned = image.getexif().get(EXIF_TURN, 1) != 1
             if image.format in PLAIN_FORMATS and image.mode == "RGB" and not turned:
                 return path, image.size
-    except (OSError, SyntaxError, ValueError):
+    except BROKEN:
         pass  # open_rgb says what is wrong
     made = open_rgb(path)
     own = folder / f"{number:06d}.png"
