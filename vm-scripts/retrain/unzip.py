@@ -42,7 +42,10 @@ def clean_name(info: zipfile.ZipInfo) -> str:
                 break
             except UnicodeDecodeError:
                 continue
-    return unicodedata.normalize("NFC", name.split("\0")[0].replace("\\", "/"))
+    name = unicodedata.normalize("NFC", name.split("\0")[0].replace("\\", "/"))
+    # `./a` and `a//b`, as some packers write them. The first part stays: `/a` is no `a`.
+    first, *others = name.removeprefix("./").split("/")
+    return "/".join([first, *(o for o in others[:-1] if o not in ("", ".")), *others[-1:]])
 
 
 def _is_junk(name: str) -> bool:
@@ -65,7 +68,7 @@ def _chosen(zip_name: str, infos: list[zipfile.ZipInfo]) -> list[tuple[str, zipf
     links = [name for name, info in named if stat.S_ISLNK(info.external_attr >> 16)]
     if links:
         raise bad_zip(zip_name, f"links are not allowed in it: {some(links)}")
-    files = [(n, i) for n, i in named if not n.endswith("/") and not _is_junk(n)]
+    files = [(n, i) for n, i in named if n.split("/")[-1] not in ("", ".") and not _is_junk(n)]
     if any(info.flag_bits & _ENCRYPTED for _, info in files):
         raise bad_zip(zip_name, "it has a password; export it without one")
     seen: set[str] = set()
@@ -112,14 +115,21 @@ def unpack(path: Path, folder: Path, zip_name: str) -> dict[str, Path]:
                 try:
                     with archive.open(info) as source, target.open("wb") as sink:
                         shutil.copyfileobj(source, sink, 1 << 20)
-                except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+                except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+                    if isinstance(error, OSError) and error.errno is not None:
+                        raise  # of the disk; the bz2 module's own has no number
                     raise bad_zip(
                         zip_name,
                         f"cannot be opened (still uploading, or damaged?): `{name}` is broken "
                         f"({type(error).__name__})",
                     ) from None
                 made[name] = target
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+    except NotImplementedError:
+        raise bad_zip(
+            zip_name,
+            "it is packed in a way that is not known here; pack it anew as a plain zip",
+        ) from None
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
         if isinstance(error, Failure):
             raise
         raise bad_zip(zip_name, "cannot be opened (still uploading, or damaged?)") from None
