@@ -1,7 +1,7 @@
 """'ImageNet 1.0': one folder per class, pictures in it, nothing else.
 
-Datumaro reads it from folders of the same names in which the pictures are numbered: it takes
-`a.jpg` and `a.png` in one folder for one picture.
+Datumaro reads it from folders and pictures that are numbered: it takes `a.jpg` and `a.png` in one
+folder for one picture, and a class of one letter, as in `A/1.png`, for the drive of a Windows path.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from pathlib import Path, PurePosixPath
 
 from ..images import SUFFIXES
 from .library import desk, size_of
-from .raw import Raw, RawImage
+from .raw import Raw, RawImage, label_of
 
 _NO_CLASSES = {"images", "annotations", "labels", "jpegimages", "default", "train", "training"} | {
     *("val", "valid", "validation", "test")
 }
+
+
+_NO_LABEL = "no_label"
 
 
 def find(files: Mapping[str, Path]) -> list[str]:
@@ -31,14 +34,20 @@ def find(files: Mapping[str, Path]) -> list[str]:
 def read(files: Mapping[str, Path], members: list[str]) -> Raw:
     """All pictures, each with its folder as its tag; those in ``no_label`` have none."""
     raw = Raw()
+    folders = sorted({PurePosixPath(member).parent for member in members})
+    stands = {folder: f"folder-{number:06d}" for number, folder in enumerate(folders)}
+    classes = {stand: label_of(folder) for folder, stand in stands.items()}
+    stands[PurePosixPath(_NO_LABEL)] = _NO_LABEL
     with desk(files) as table:
         for member in members:
             image = RawImage(member, member, *size_of(files, member))
             number = table.number(image)
             folder, suffix = PurePosixPath(member).parent, PurePosixPath(member).suffix.lower()
-            table.link(f"{folder}/{number}{suffix}", files[member])
+            table.link(f"{stands[folder]}/{number}{suffix}", files[member])
         table.read("imagenet", ".", raw)
         table.clear(raw)
+    for image in raw.images:
+        image.tags = [classes[name] for name in image.tags]
     used = {name for image in raw.images for name in image.tags}
-    raw.classes = [name for name in raw.classes if name in used]
+    raw.classes = [name for name in dict.fromkeys(classes.values()) if name in used]
     return raw
