@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 BAD_DATA = 2
 TRAINING = 3
 EXPORT = 4
 TIMEOUT = 5
 OTHER = 1
+
+LONGEST_SHOWN = 260
 
 
 class Failure(Exception):
@@ -28,7 +32,16 @@ def bad_zip(zip_name: str, what: str) -> Failure:
     return Failure(f"E17 zip `{zip_name}`: {what}", BAD_DATA)
 
 
+def _plain(name: str) -> str:
+    """A name from the zip on one line: without control characters, its middle left out when it is
+    very long."""
+    name = "".join(
+        c if unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") else "\ufffd" for c in name
+    )
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:80]}...{name[-40:]}"
+
+
 def some(names: list[str], most: int = 3) -> str:
     """The first names of a list, quoted, and how many more there are."""
-    shown = ", ".join(f"`{name}`" for name in names[:most])
+    shown = ", ".join(f"`{_plain(name)}`" for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

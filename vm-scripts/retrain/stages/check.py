@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from ..context import Context
@@ -15,12 +16,18 @@ from ..readers.raw import label_of
 from ..tasks import Task, task_of
 from .fetch import Fetched
 
+# As the handler reads them in manifest.json.
+MOST_CLASSES = 200
+LONGEST_NAME = 256
+ALL_NAMES = 16384
+
 
 def check(context: Context, job: Job) -> Dataset:
     """Unpack and read the zip, and the line's validation zip; every fault ends the job (E17)."""
     name, task, fetched = job.zip_name, task_of(job), context.result(Fetched)
     intake = take(fetched.path, context.work / "zip", name, task, context.warn)
     classes = _classes(job, task, intake.raw)
+    _check_names(name, classes)
     samples = samples_of(intake, task, classes, context.warn)
     validation = _validation(context, job, task, classes, fetched)
     samples = _without(context, samples, validation)
@@ -45,6 +52,28 @@ def check(context: Context, job: Job) -> Dataset:
         len(validation),
     )
     return dataset
+
+
+def _check_names(zip_name: str, classes: list[str]) -> None:
+    """What could not be published is told before it is trained on."""
+    if len(classes) > MOST_CLASSES:
+        raise bad_zip(
+            zip_name, f"it has {len(classes)} classes, at most {MOST_CLASSES} are allowed"
+        )
+    bad = [
+        name
+        for name in classes
+        if not 0 < len(name.encode("utf-8", "replace")) <= LONGEST_NAME
+        or any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name)
+    ]
+    if bad:
+        raise bad_zip(
+            zip_name,
+            f"{len(bad)} names of classes are empty, longer than {LONGEST_NAME} bytes or no plain "
+            f"text on one line: {some(bad)}; rename them in CVAT and export again",
+        )
+    if sum(len(name.encode()) for name in classes) > ALL_NAMES:
+        raise bad_zip(zip_name, f"the names of its classes are together over {ALL_NAMES} bytes")
 
 
 def _classes(job: Job, task: Task[Any], raw: Raw) -> list[str]:
