@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -107,15 +107,19 @@ def _check_pictures(zip_name: str, files: dict[str, Path], raw: Raw, warn: Warn)
     spare = sorted({name for name in files if _is_picture(name)} - set(members))
     if spare:
         warn(f"{len(spare)} images in the zip are not annotated and were not used: {some(spare)}")
-    astray = [
-        image.name
-        for image in raw.images
-        if not all(math.isfinite(value) for _, *corners in image.boxes for value in corners)
-    ]
+    astray = [image.name for image in raw.images if not all(map(math.isfinite, _corners(image)))]
     if astray:
         raise bad_zip(zip_name, f"{len(astray)} images have corners without end: {some(astray)}")
     for note in raw.notes:
         warn(note)
+
+
+def _corners(image: RawImage) -> Iterator[float]:
+    for _, *box in image.boxes:
+        yield from box
+    for _, parts in image.polygons:
+        for part in parts:
+            yield from part
 
 
 def _check_marks(zip_name: str, task: Task[Any], raw: Raw, warn: Warn) -> None:

@@ -40,7 +40,7 @@ def read(files: Mapping[str, Path], members: list[str]) -> Raw:
                 table.read("coco_instances", copy, raw, grouped=True)
             except ReadProblem as error:
                 raise ReadProblem(f"`{member}`: {error}") from None
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
                 raise unlike(member, "COCO", error) from None
         return table.clear(raw)
 
@@ -54,6 +54,8 @@ def _copy(
         names[row["id"]] = label_of(row["name"])
     if len(set(names.values())) < len(document["categories"]):
         raise ReadProblem("two classes have the same name or the same id")
+    if "" in names.values():
+        raise ReadProblem("a class has no name")
     category = {old: new for new, old in enumerate(names, 1)}
     numbers: dict[Any, int] = {}
     for row in document["images"]:

@@ -49,8 +49,11 @@ def read(files: Mapping[str, Path], members: list[str]) -> Raw:
                 raise ReadProblem("this is 'CVAT for video'; export as 'CVAT for images 1.1'")
             elif node.tag == "image":
                 raw.images.append(_image(files, node, raw))
-    except ElementTree.ParseError as error:
-        raise ReadProblem(f"`{NAME}` is not whole XML ({error})") from None
+    except ReadProblem:
+        raise
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        # The latter two: letters in an encoding that the parser does not know.
+        raise ReadProblem(f"`{NAME}` is not whole XML in UTF-8 ({error})") from None
     if not raw.classes:
         raw.declare([name for image in raw.images for name in image.names()])
     return raw
@@ -105,7 +108,7 @@ def _image(files: Mapping[str, Path], node: ElementTree.Element, raw: Raw) -> Ra
         elif shape.tag in ("box", "polygon", "mask"):
             try:
                 _add(image, label, shape, raw)
-            except (KeyError, ValueError, IndexError):
+            except (LookupError, ValueError, ArithmeticError):
                 raise ReadProblem(
                     f"`{NAME}`: a <{shape.tag}> of `{name}` has no readable corners"
                 ) from None

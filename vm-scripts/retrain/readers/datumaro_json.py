@@ -44,7 +44,7 @@ def read(files: Mapping[str, Path], members: list[str]) -> Raw:
                 table.read("datumaro", copy, raw)
             except ReadProblem as error:
                 raise ReadProblem(f"`{member}`: {error}") from None
-            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
                 raise unlike(member, "Datumaro", error) from None
         return table.clear(raw)
 
@@ -55,6 +55,8 @@ def _copy(
     """The document with its pictures numbered anew and only with what is trained on."""
     rows = (document["categories"].get("label") or {}).get("labels") or []
     labels = [label_of(row["name"]) for row in rows]
+    if "" in labels:
+        raise ReadProblem("a class has no name")
     if len(set(labels)) < len(labels):
         raise ReadProblem("two classes have the same name")
     items = []

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from ..failure import some
+from ..images import LARGEST
+
 
 class ReadProblem(ValueError):
     """The annotations cannot be used; the text is for the person who made the export."""
@@ -37,6 +40,14 @@ class RawImage:
     boxes: list[tuple[str, float, float, float, float]] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     polygons: list[tuple[str, list[list[float]]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # Masks are laid out in this size, before the picture itself is looked at.
+        if self.width * self.height > LARGEST:
+            raise ReadProblem(
+                f"{some([self.name])} is said to have more than {LARGEST} pixels, which "
+                "nothing here can read"
+            )
 
     def names(self) -> list[str]:
         """Class names of all its annotations."""
@@ -95,7 +106,7 @@ def composed(name: str) -> str:
 
 def label_of(name: object) -> str:
     """A class name as it is compared: composed, no blanks around it."""
-    return unicodedata.normalize("NFC", str(name or "").strip())
+    return unicodedata.normalize("NFC", "" if name is None else str(name).strip())
 
 
 def turned(rotation: object) -> bool:

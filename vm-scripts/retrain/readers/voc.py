@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
 
 from ..images import SUFFIXES
 from .library import desk, size_of, text_of
@@ -36,7 +37,9 @@ def read(files: Mapping[str, Path], members: list[str]) -> Raw:
         for stem in sorted({**annotated, **listed}):
             member = pictures.get(stem)
             name = member[len(_PICTURES) :] if member else stem
-            image = RawImage(name, member, *size_of(files, member), tags=tags.get(stem, []))
+            size = _said(files[annotated[stem]]) if stem in annotated else None
+            size = size or size_of(files, member)
+            image = RawImage(name, member, *size, tags=tags.get(stem, []))
             number = table.number(image)
             if stem in annotated:
                 table.link(f"{_XML}{number}.xml", files[annotated[stem]])
@@ -47,6 +50,17 @@ def read(files: Mapping[str, Path], members: list[str]) -> Raw:
     used = {name for image in raw.images for name in image.names()}
     raw.classes = [name for name in raw.classes if name != "background" or name in used]
     return raw
+
+
+def _said(path: Path) -> tuple[int, int] | None:
+    """The picture's size when it was annotated; None when the file does not say it. The library
+    passes over it, and tells what else is wrong with the file."""
+    try:
+        root = ElementTree.parse(path).getroot()
+        size = tuple(int(root.findtext(f"size/{side}") or 0) for side in ("width", "height"))
+    except (ElementTree.ParseError, LookupError, ValueError):
+        return None
+    return (size[0], size[1]) if min(size) > 0 else None
 
 
 def _by_stem(files: Mapping[str, Path]) -> dict[str, str]:

@@ -41,6 +41,10 @@ def read(files: Mapping[str, Path], members: list[str]) -> Raw:
     """All pictures; one without a text file, or with an empty one, shows no object."""
     modern = members[0] == _YAML
     names = _modern_names(files) if modern else _old_names(files)
+    if not all(names) or len(set(names)) < len(names):
+        raise ReadProblem("a class has no name, or two have the same")
+    if any("\n" in name for name in names):
+        raise ReadProblem("the name of a class goes over two lines")
     waiting = {name for name in members if _is_label(name)}
     raw, sizes = Raw(), {}
     with desk(files) as table:
@@ -105,12 +109,18 @@ def _modern_names(files: Mapping[str, Path]) -> list[str]:
         names: Any = yaml.safe_load(text_of(files, _YAML))["names"]
         if isinstance(names, dict):
             names = [names[number] for number in range(len(names))]
-        return [label_of(name) for name in list(names)]
+        if not isinstance(names, list):
+            raise TypeError
     except (yaml.YAMLError, KeyError, TypeError, RecursionError):
         raise ReadProblem(f"`{_YAML}` has no whole list of `names` from 0 on") from None
+    # Without quotes, YAML takes `no` for false and `1.10` for 1.1: no name that anybody wrote.
+    for number, name in enumerate(names):
+        if not isinstance(name, (str, int)) or isinstance(name, bool):
+            raise ReadProblem(f"`{_YAML}`: class {number} of `names` is no text; put it in quotes")
+    return [label_of(name) for name in names]
 
 
 def _old_names(files: Mapping[str, Path]) -> list[str]:
     if _NAMES not in files:
         raise ReadProblem(f"`{_NAMES}` with the names of the classes is missing")
-    return [label_of(line) for line in text_of(files, _NAMES).splitlines() if line.strip()]
+    return [label_of(line) for line in text_of(files, _NAMES).split("\n") if line.strip()]
