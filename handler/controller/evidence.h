@@ -5,7 +5,7 @@
 #include "controller/controller.h"
 
 /* One try, at most 60 s in all, and not at all when the invocation would have no time left for the deletion. It cannot fail: what is not
- * found is said in the file. Done twice it writes the same files again, unless the second look had no console left to read: then the first one's
- * file stays. The record gets the file's name and the last lines. */
+ * found is said in the file. Done twice it writes the same files again, unless the second look had no console left to read: then the first
+ * one's file stays. The record gets the file's name and the last lines. */
 void evidence_keep(const struct errand *e, struct record *rec);
 #endif
