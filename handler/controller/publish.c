@@ -221,6 +221,17 @@ static enum err_code published_manifest(const struct errand *e, const struct rec
                          err);
 }
 
+/* Somebody deleted the version between its copying and the pointer, which must not show what is not there. */
+static enum err_code copied_again(const struct errand *e, struct record *rec, struct job_seen *seen, struct manifest *m, struct err *err)
+{
+    log_line(LOG_WARN, "line %s, version %lld: its manifest is gone; all is copied again", rec->request.line,
+             (long long)rec->state.version);
+    publish_copy(e, rec, seen);
+    if (seen->model != MODEL_COPIED)
+        return err_set(err, ERR_ABSENT, "the version was deleted and cannot be copied again now");
+    return published_manifest(e, rec, m, err);
+}
+
 /* What follows the pointer, before the line is given back. */
 static enum err_code after_point(const struct errand *e, struct record *rec, struct err *err)
 {
@@ -242,6 +253,8 @@ void publish_point(const struct errand *e, struct record *rec, struct job_seen *
     bool there = code == OK && now.version >= rec->state.version; /* ours already, or a newer one: never back */
     if (code == OK && !there)
         code = published_manifest(e, rec, &m, &err);
+    if (code == ERR_ABSENT)
+        code = copied_again(e, rec, seen, &m, &err);
     if (code == OK && !there)
         code = pointer_write(s, rec, &m, controller_now_s(e->c), now.etag, &err);
     if (code == ERR_CONFLICT) /* our own lost reply, or another's: the content decides */
@@ -263,6 +276,10 @@ void publish_free_line(const struct errand *e, struct record *rec, struct job_se
     bool current = rec->state.model == MODEL_CURRENT;
     enum err_code code = current ? published_manifest(e, rec, &m, &err) : OK;
 
+    if (code == ERR_ABSENT) { /* somebody deleted it: the line keeps what it knew, its pointer tells the version */
+        current = false;
+        code = OK;
+    }
     if (code == OK) {
         str_copy(published.task, sizeof published.task, task_name(rec->request.task));
         published.class_name = m.class_name;

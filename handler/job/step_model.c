@@ -24,7 +24,7 @@ bool step_model(const struct job_terms *t, struct job_next *n, const struct job_
         return true;
     if ((s->model == MODEL_OFFERED && (seen->model == MODEL_VERIFIED || seen->model == MODEL_BROKEN)) ||
         (s->model == MODEL_VERIFIED && (seen->model == MODEL_COPIED || seen->model == MODEL_BROKEN || seen->model == MODEL_KEPT)) ||
-        (s->model == MODEL_COPIED && seen->model == MODEL_CURRENT))
+        (s->model == MODEL_COPIED && (seen->model == MODEL_CURRENT || seen->model == MODEL_BROKEN)))
         s->model = seen->model;
     if (s->model == MODEL_VERIFIED && s->version == 0 && seen->line == YES)
         s->version = seen->version;

@@ -283,6 +283,46 @@ def test_a_file_that_is_missing_is_told(cloud, zip_bytes):
     unpublished(app, job)
 
 
+@pytest.mark.parametrize("more", ["version", "version and what was offered"])
+def test_a_version_that_is_deleted_before_its_pointer(cloud, zip_bytes, more):
+    """Copied again; without its source nothing is published, and the line is free for others."""
+    app = cloud.app
+    job = order(cloud, zip_bytes, "between")
+    fault = cloud.faults.add(
+        service="blob", method="PUT", url=f"/model/{job}/current.json", times=None, status=503
+    )
+    turn_until(cloud, lambda: state(app, job).get("model") == "copied", what="all is copied")
+    places = {"model": f"{job}/"} | ({} if more == "version" else {"job-files": f"out/{job}/"})
+    for container, folder in places.items():
+        client = app.blobs_client.get_container_client(container)
+        for name in app.blobs(container, folder):
+            client.delete_blob(name)
+    cloud.faults.remove(fault)
+    outcome = run_until_closed(cloud, job)["state"]["outcome"]
+    assert line_of(app, job)["job_id"] == ""
+    if more == "version":
+        assert (outcome, current(app, job)["version"]) == ("succeeded", 1)
+        assert f"{job}/1/manifest.json" in app.blobs("model", f"{job}/")
+        return
+    assert outcome == "failed"
+    assert "was changed after it had been verified" in told(app, job)[-1]
+    assert app.blobs("model", f"{job}/") == []
+
+
+def test_a_version_that_is_deleted_under_its_pointer_keeps_no_line(cloud, zip_bytes):
+    app = cloud.app
+    job = f"under-{uuid.uuid4().hex[:6]}"
+    fault = cloud.faults.add(  # the second one gives it back
+        service="blob", method="PUT", url=f"/jobs/lines/{job}.json", nth=2, times=None, status=503
+    )
+    order(cloud, zip_bytes, "under", job_id=job, line=job)
+    turn_until(cloud, lambda: state(app, job).get("model") == "current", what="the pointer")
+    app.blobs_client.get_blob_client("model", f"{job}/1/manifest.json").delete_blob()
+    cloud.faults.remove(fault)
+    assert run_until_closed(cloud, job)["state"]["outcome"] == "succeeded"
+    assert line_of(app, job)["job_id"] == ""
+
+
 def hold_line(app: App, line: str, job: str, version: int = 3) -> None:
     held = {"v": 1, "task": "detection", "version": version, "job_id": job, "classes": ["ok"]}
     app.put_blob("jobs", f"lines/{line}.json", json.dumps(held).encode())
