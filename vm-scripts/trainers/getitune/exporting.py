@@ -23,7 +23,8 @@ def bare(model: Model, checkpoint: dict[str, Any]) -> Any:
     about = model.described(yaml.safe_load(recipe.read_text())["model"])
     module, name = about["class_path"].rsplit(".", 1)
     kind = getattr(importlib.import_module(module), name)
-    settings = about["init_args"]
+    # "" stands for nothing in a recipe, as getitune's own parser of recipes has it.
+    settings = {k: None if v == "" else v for k, v in about["init_args"].items()}
     former = checkpoint["hyper_parameters"]
     params = {k: v for k, v in former["data_input_params"].items() if k != "intensity_config"}
     return kind(
