@@ -286,7 +286,7 @@ def test_a_file_that_is_missing_is_told(cloud, zip_bytes):
 @pytest.mark.parametrize("more", ["version", "version and what was offered"])
 def test_a_version_that_is_deleted_before_its_pointer(cloud, zip_bytes, more):
     """Copied again; without its source nothing is published, and the line is free for others."""
-    app = cloud.app
+    app, cloud.vms.work = cloud.app, QuickVm(bell=False)
     job = order(cloud, zip_bytes, "between")
     fault = cloud.faults.add(
         service="blob", method="PUT", url=f"/model/{job}/current.json", times=None, status=503
@@ -310,7 +310,7 @@ def test_a_version_that_is_deleted_before_its_pointer(cloud, zip_bytes, more):
 
 
 def test_a_version_that_is_deleted_under_its_pointer_keeps_no_line(cloud, zip_bytes):
-    app = cloud.app
+    app, cloud.vms.work = cloud.app, QuickVm(bell=False)
     job = f"under-{uuid.uuid4().hex[:6]}"
     fault = cloud.faults.add(  # the second one gives it back
         service="blob", method="PUT", url=f"/jobs/lines/{job}.json", nth=2, times=None, status=503

@@ -239,14 +239,14 @@ def test_a_conflict_is_no_proof_that_it_was_delivered_before(
     train("first")
     job = train("kept", publish="never")["job_id"]
     text = json.dumps({"v": 1, "action": "publish", "job_id": job if message == "good" else "a b"})
-    cloud.faults.add(
-        service="blob", method="PUT", url="/jobs/record/", status=409, body=BEING_DELETED
-    )
     message_id = str(uuid.uuid4())
+    made = release_id("publish" if message == "good" else "job", message_id)
+    cloud.faults.add(
+        service="blob", method="PUT", url=f"/jobs/record/{made}", status=409, body=BEING_DELETED
+    )
     with pytest.raises(InvocationFailed):
         deliver(app, text, message_id)
     deliver(app, text, message_id)
-    made = release_id("publish" if message == "good" else "job", message_id)
     outcome = run_until_closed(cloud, made)["state"]["outcome"]
     assert outcome == ("succeeded" if message == "good" else "rejected")
     assert len(texts_about(app, made)) == 1
