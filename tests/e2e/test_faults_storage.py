@@ -283,7 +283,7 @@ def test_a_file_that_is_missing_is_told(cloud, zip_bytes):
     unpublished(app, job)
 
 
-@pytest.mark.parametrize("more", ["version", "version and what was offered"])
+@pytest.mark.parametrize("more", ["version", "version-and-source"])
 def test_a_version_that_is_deleted_before_its_pointer(cloud, zip_bytes, more):
     """Copied again; without its source nothing is published, and the line is free for others."""
     app, cloud.vms.work = cloud.app, QuickVm(bell=False)
