@@ -70,6 +70,18 @@ enum err_code ledger_save(const struct storage *s, struct record *rec, struct er
     return put_record(s, rec, BLOB_IF_MATCH, err);
 }
 
+enum err_code ledger_unchanged(const struct storage *s, const struct record *rec, struct err *err)
+{
+    char name[NAME_MAX_];
+    struct blob_info info;
+
+    record_name(rec->job_id, name);
+    enum err_code code = blob_head(s, CONTAINER_JOBS, name, &info, err);
+    if (code == OK && !str_is(info.etag, rec->etag))
+        code = err_set(err, ERR_CONFLICT, "others have moved it on since it was looked at");
+    return code == OK ? OK : err_context(err, "job %s", rec->job_id);
+}
+
 enum err_code ledger_mark(const struct storage *s, const char *job_id, struct err *err)
 {
     char marker[NAME_MAX_];

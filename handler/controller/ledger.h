@@ -10,6 +10,8 @@
 enum err_code ledger_load(const struct storage *s, const char *job_id, struct record *rec, struct err *err) MUST_CHECK;
 /* If-Match on the etag it was loaded with; sets the new one. ERR_CONFLICT: somebody else saved. A lost reply of our own save is none. */
 enum err_code ledger_save(const struct storage *s, struct record *rec, struct err *err) MUST_CHECK;
+/* Whether it is still as it was loaded or saved last. ERR_CONFLICT: somebody else has saved it since. */
+enum err_code ledger_unchanged(const struct storage *s, const struct record *rec, struct err *err) MUST_CHECK;
 /* A live marker; one that is there is written anew, so that it is not taken for an orphan. */
 enum err_code ledger_mark(const struct storage *s, const char *job_id, struct err *err) MUST_CHECK;
 /* Marker first, then the record, create-once. ERR_CONFLICT: the job exists. */

@@ -84,7 +84,7 @@ struct gate_visit {
     int64_t pointed; /* what the line's pointer says: ahead of the line's file while another job publishes, or when that was lost */
     struct gate_verdict verdict;
     bool asked;
-    enum err_code released; /* of a release: whether it could be asked about */
+    enum err_code answered; /* whether the record, and a release, could be asked about; ERR_CONFLICT: the record is out of date */
     struct err err;
     char why[320]; /* and why it is not done; "": it is */
 };
@@ -102,9 +102,13 @@ static bool ask_gate(void *ctx, const struct line *now)
     };
 
     AUTO_STR why = STR_MAX(sizeof v->why - 1);
-    v->released = release_check(v->e, v->rec, &why, &v->err);
+    /* A drive that was slow may come when another has published and given the line back: it would take a version for nothing. Until a
+     * record says that the line is taken nobody gives it back, so the line that was read is then still the one that can be taken. */
+    v->answered = ledger_unchanged(&v->e->c->storage, v->rec, &v->err);
+    if (v->answered == OK)
+        v->answered = release_check(v->e, v->rec, &why, &v->err);
     str_copy(v->why, sizeof v->why, str_c(&why));
-    if (v->released != OK || v->why[0] != '\0')
+    if (v->answered != OK || v->why[0] != '\0')
         return false;
     gate_decide(&q, &v->verdict);
     v->asked = true;
@@ -146,7 +150,7 @@ void publish_take_line(const struct errand *e, struct record *rec, struct job_se
     taking.above = visit.pointed = now.version; /* a line file that was lost must not give a version out twice */
     if (code == OK)
         code = ledger_take_line(&e->c->storage, &taking, &seen->version, &err);
-    if (visit.released != OK) {
+    if (visit.answered != OK) {
         log_line(LOG_WARN, "%s", visit.err.msg);
         return;
     }

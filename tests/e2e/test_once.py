@@ -13,6 +13,7 @@ from tests.e2e.helpers import (
     arm_calls,
     deliver,
     deployments,
+    line_of,
     machine,
     records,
     result_text,
@@ -179,3 +180,26 @@ def test_a_refused_message_stays_refused_when_it_comes_again(
     cloud.vms.work = QuickVm()
     deliver(app, "early.zip:early-2::::::early-1")
     assert run_until_closed(cloud, "early-2")["state"]["outcome"] == "succeeded"
+
+
+def test_a_slow_look_takes_no_second_version(cloud: LocalCloud, zip_bytes: bytes) -> None:
+    """It goes on to take the line when another has published there and given it back."""
+    app, line = cloud.app, "slow-look"
+    vm = cloud.vms.work = QuickVm(hold=threading.Event())
+    app.put_zip("slow-look.zip", zip_bytes)
+    message = {"dataset": "slow-look.zip", "job_id": "slow-look", "line": line, "publish": "always"}
+    deliver(app, json.dumps(message))
+    turn_until(cloud, lambda: machine(app, "slow-look") == "running")
+    late = cloud.faults.add(
+        service="blob",
+        method="GET",
+        url=f"/model/{line}/current.json",  # read before the line is
+        before=lambda: turn_until(cloud, lambda: line_of(app, line).get("version") == 1),
+    )
+    assert vm.hold is not None
+    vm.hold.set()
+    run_until_closed(cloud, "slow-look")
+    assert late.hits == 1
+    assert_one_run(cloud, app, "slow-look")
+    held = line_of(app, line)
+    assert (held["version"], held["taken"], held["job_id"]) == (1, 1, "")
