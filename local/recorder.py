@@ -18,7 +18,7 @@ SAS = re.compile(rb"sig=[A-Za-z0-9%+/]{20,}")
 """The signature of a SAS, as it stands in a URL."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Exchange:
     """One request and its answer. `status` is 0 when no answer was given.
 
@@ -37,6 +37,11 @@ class Exchange:
     fault: str | None = None
     began: float = 0.0
     ended: float = 0.0
+
+    def __repr__(self) -> str:
+        """What was asked and answered, short enough for the message of a failed assertion."""
+        trouble = f", {self.fault}" if self.fault else ""
+        return f"<{self.method} {self.url.partition('?')[0]}: {self.status}{trouble}>"
 
     def parts(self) -> dict[str, bytes]:
         """Return the searchable pieces by name."""
