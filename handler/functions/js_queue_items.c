@@ -52,13 +52,14 @@ static enum err_code refuse(const struct app *app, struct invocation *inv, struc
 }
 
 /* The same message, or the same content: the same job. */
-static enum err_code meet(const struct app *app, struct invocation *inv, const struct record *there, struct str *said)
+static enum err_code meet(const struct app *app, struct invocation *inv, const struct request *asked, const struct record *there,
+                          struct str *said)
 {
     AUTO_STR text = STR_MAX(NOTICE_MAX);
 
     ahead_forget(); /* what was asked ahead was for a new job */
     if (!str_is(there->message_id, inv->message_id)) {
-        notice_repeated(there, controller_now_s(app->controller), &text);
+        notice_repeated(there, asked, controller_now_s(app->controller), &text);
         tell_once(app->controller, str_c(&text) != NULL ? str_c(&text) : "");
     }
     str_addf(said, "job %s is known (%s)", there->job_id, job_machine_words[there->state.machine]);
@@ -134,11 +135,11 @@ static enum err_code train(const struct app *app, struct invocation *inv, struct
         if (used && r.slot_ahead)
             rounds_give_back(&r, &there);
         if (used && (str_is(there.message_id, inv->message_id) || (m->faults == 0 && intake_same_content(app, m, &there))))
-            return meet(app, inv, &there, said);
+            return meet(app, inv, &m->request, &there, said);
         if (used || code == ERR_ABSENT)
             code = look_refused(s, m, asked, &refused, err);
         if (code == OK && str_is(refused.message_id, inv->message_id))
-            return meet(app, inv, &refused, said);
+            return meet(app, inv, &m->request, &refused, said);
         if (code == OK || code == ERR_ABSENT)
             code = used ? fault_used(s, m, &there, err) : OK;
         if (code == OK) /* with other faults too: all are told in one answer */

@@ -362,9 +362,11 @@ void notice_status(const struct record *rec, int64_t now_s, struct str *to)
         str_addf(to, "; published later by job `%s`, as version %lld", rec->published_by, (long long)rec->published_version);
 }
 
-void notice_repeated(const struct record *rec, int64_t now_s, struct str *to)
+void notice_repeated(const struct record *rec, const struct request *asked, int64_t now_s, struct str *to)
 {
     str_add(to, "This job was sent before with the same data; no new run was started. ");
+    if (asked->publish != rec->request.publish)
+        str_addf(to, "Its `publish` stays `%s`, as it was sent first. ", publish_name(rec->request.publish));
     notice_status(rec, now_s, to);
 }
 

@@ -10,8 +10,8 @@
 void notice_text(const struct record *rec, enum job_notice notice, struct str *to);
 /* One line about where a job stands now. */
 void notice_status(const struct record *rec, int64_t now_s, struct str *to);
-/* The same data under the same job_id again: no new run. */
-void notice_repeated(const struct record *rec, int64_t now_s, struct str *to);
+/* The same data under the same job_id again, asked for as it is in asked: no new run. */
+void notice_repeated(const struct record *rec, const struct request *asked, int64_t now_s, struct str *to);
 /* Azure does not let the app in: why, in Azure's words. */
 void notice_sign_in(const char *why, struct str *to);
 /* Why the present attempt, or the job, ended. */

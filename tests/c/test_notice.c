@@ -128,7 +128,11 @@ static void test_notices(void **state)
     title(&all, "started");
     notice_text(&rec, NOTICE_STARTED, &all);
     title(&all, "sent again");
-    notice_repeated(&rec, rec.state.machine_since_s + 3660, &all);
+    notice_repeated(&rec, &rec.request, rec.state.machine_since_s + 3660, &all);
+    struct request always = rec.request;
+    always.publish = PUBLISH_ALWAYS;
+    title(&all, "sent again, to be published differently");
+    notice_repeated(&rec, &always, rec.state.machine_since_s + 3660, &all);
     rec.report = (struct report){
         .outcome = OUTCOME_FAILED, .exit_code = 4, .stage = "export", .reason = "no IR was written", .log = "line 1\nline 2\n"};
     rec.state.version = 4;

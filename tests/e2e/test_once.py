@@ -153,6 +153,10 @@ def test_the_same_content_under_the_same_job_id(cloud: LocalCloud, zip_bytes: by
     deliver(app, "same.zip:same")
     (text,) = app.slack()[told:]
     assert "no new run was started. `Same`: succeeded, closed for " in text
+    told = len(app.slack())
+    deliver(app, '{"dataset":"same.zip","job_id":"same","publish":"never"}')
+    (text,) = app.slack()[told:]
+    assert "no new run was started. Its `publish` stays `if_better`, as it was sent first. " in text
     record = assert_one_run(cloud, app, "same")
     assert record["message_id"] == first
     assert set(records(app)) - before == {"same"}
