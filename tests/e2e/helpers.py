@@ -226,3 +226,15 @@ def corrected_line(text: str) -> str:
 def texts_about(app: App, job_name: str) -> list[str]:
     """The Slack texts of a job, in order; one may come twice when two look at once."""
     return list(dict.fromkeys(t for t in app.slack() if t.startswith(f"Job `{job_name}`")))
+
+
+def result_told(app: App, job: str) -> str:
+    """What people were told of a job's end.
+
+    It may come twice when timer and bell meet: the clock moves so fast that the second no longer
+    waits for the first. Then the slower one, which has kept the evidence, says more.
+    """
+    found = [text for text in app.slack() if f"`{job}` has" in text]
+    assert len(found) in (1, 2), found
+    assert len({text.splitlines()[0] for text in found}) == 1, found
+    return max(found, key=len)

@@ -20,6 +20,7 @@ from tests.e2e.helpers import (
     machine,
     rest,
     result_text,
+    result_told,
     run_until_closed,
     state,
     turn,
@@ -64,12 +65,6 @@ def kept(app: App, job: str, name: str) -> str:
     return (app.file("logs", f"{job}/{name}") or b"").decode("utf-8")
 
 
-def told(app: App, job: str) -> str:
-    found = {text for text in app.slack() if f"`{job}` has" in text}
-    assert len(found) == 1, found
-    return found.pop()
-
-
 def deletion(cloud: LocalCloud, record: dict[str, Any], attempt: int = 1) -> float:
     """When the deletion of an attempt's group was first accepted, on the moved clock."""
     group = group_of(record, attempt)
@@ -103,7 +98,7 @@ def test_c1_16_a_failed_job_leaves_its_last_lines(cloud, zip_bytes):
     ):
         assert word in text
     assert SIGNATURE not in text
-    assert f"share logs, {job}/attempt-1.txt" in told(cloud.app, job)
+    assert f"share logs, {job}/attempt-1.txt" in result_told(cloud.app, job)
     assert f"share logs, {job}/attempt-1.txt" in result_text(cloud.app, f"{job}.zip")
     group = group_of(record)
     link = arm_calls(cloud, "POST", group + ".*" + LINK_CALL)[0]  # bell and job-watch may both look
@@ -128,7 +123,7 @@ def test_c1_15_a_machine_that_never_comes_up(cloud, zip_bytes):
         assert "did not come up" in text
         assert "Exit code: none, it reported nothing" in text
         assert "Last status: it never wrote one" in text
-    text = told(cloud.app, job)
+    text = result_told(cloud.app, job)
     assert "Last log lines:\n```\n4\n5\n6\n7\ncloud-init: FAILED\n```\n" in text
     assert f"share logs, {job}/attempt-2.txt" in text
     rest(cloud)
@@ -145,7 +140,7 @@ def test_c1_16_a_machine_that_reports_nothing(cloud, zip_bytes):
     beat(work.vm, work.jobs[0])
     record = run_until_closed(cloud, job)
     assert record["state"]["reason"] == "silent"
-    text = told(cloud.app, job)
+    text = result_told(cloud.app, job)
     assert "```\nepoch 36\nepoch 37\nepoch 38\nepoch 39\nGET https://x/y?sig=***\n```\n" in text
     assert "epoch 20\n" not in kept(cloud.app, job, "attempt-1.txt"), "twenty lines are enough"
     assert "epoch 21\n" in kept(cloud.app, job, "attempt-1.txt")
@@ -163,7 +158,7 @@ def test_a_machine_that_is_gone(cloud, zip_bytes):
     assert "Last lines of its console:\nnone: " in text
     assert "was not found" in text
     assert "last words" in text
-    assert "last words" in told(cloud.app, job)
+    assert "last words" in result_told(cloud.app, job)
 
 
 def test_a_huge_console_is_kept_from_its_end(cloud, zip_bytes):
@@ -225,7 +220,7 @@ def test_c1_16_trouble_with_evidence_never_holds_up_the_deletion(cloud, zip_byte
     text = kept(app, job, "attempt-1.txt")
     assert ("panic" in text) == (name in ("console-late", "status-403"))
     assert (text == "") == (name == "share-403")
-    assert ("attempt-1.txt" in told(app, job)) == (name != "share-403")
+    assert ("attempt-1.txt" in result_told(app, job)) == (name != "share-403")
     run_until_closed(cloud, job)
     assert cloud.recorder.leaks() == leaks
 
@@ -244,7 +239,7 @@ def test_what_another_look_read_of_the_console_stays(cloud, zip_bytes):
     assert fault.hits >= 1
     cloud.faults.remove(fault)
     assert kept(app, job, "attempt-1.txt") == "with its console"
-    assert f"share logs, {job}/attempt-1.txt" in told(app, job)
+    assert f"share logs, {job}/attempt-1.txt" in result_told(app, job)
 
 
 def test_the_machine_whose_deployment_is_cancelled(cloud, zip_bytes):

@@ -34,6 +34,7 @@ from tests.e2e.helpers import (
     machine,
     records,
     rest,
+    result_told,
     run_until_closed,
     state,
     turn,
@@ -269,7 +270,7 @@ def test_a_refused_call(crowd, case):
     assert case.fault is not None
     assert case.fault.hits >= 1, "the fault never struck: the test tests nothing"
     assert (shown["outcome"], shown["reason"]) == case.outcome, record.get("trouble")
-    text = told(app, case.job)
+    text = result_told(app, case.job)
     for word in case.words:
         assert word in text
     assert case.told_while_refused, "people are told even while the group cannot be deleted"
@@ -297,14 +298,6 @@ def order(cloud: LocalCloud, zip_bytes: bytes, head: str, **more: Any) -> str:
     message = {"v": 1, "action": "train", "dataset": f"{job}.zip", "job_id": job, "line": job}
     deliver(cloud.app, json.dumps(message | more))
     return job
-
-
-def told(app: App, job: str) -> str:
-    """The result text of a job; it may come twice, when timer and bell meet."""
-    found = [text for text in app.slack() if f"`{job}` has" in text]
-    assert len(found) in (1, 2), found
-    assert len(set(found)) == 1, found
-    return found[0]
 
 
 def test_retry_after_is_honoured(cloud, zip_bytes):
@@ -439,7 +432,7 @@ def test_a_deployment_that_fails_later_for_good(cloud, zip_bytes):
     job = order(cloud, zip_bytes, "async")
     record = run_until_closed(cloud, job)
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "refused")
-    text = told(cloud.app, job)
+    text = result_told(cloud.app, job)
     for word in ("VMExtensionProvisioningError", "could not make the machine"):
         assert word in text
     assert "{" not in text.split("To try again")[0], "no raw JSON for people"
@@ -450,7 +443,7 @@ def test_the_failure_of_the_stand_in_is_nested_like_the_real_one(cloud, zip_byte
     cloud.arm.fail_next = nested_failure("NoSuchThing", "Operation could not be completed.")
     job = order(cloud, zip_bytes, "nested")
     run_until_closed(cloud, job)
-    assert "NoSuchThing: Operation could not be completed." in told(cloud.app, job)
+    assert "NoSuchThing: Operation could not be completed." in result_told(cloud.app, job)
 
 
 def test_a_running_deployment_is_cancelled_before_its_group_is_deleted(cloud, zip_bytes):

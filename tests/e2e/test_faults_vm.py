@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from local.cloud import App, LocalCloud
+from local.cloud import LocalCloud
 from local.vm import VirtualMachine
 from tests.e2e.conftest import hasten
 from tests.e2e.helpers import (
@@ -27,6 +27,7 @@ from tests.e2e.helpers import (
     machine,
     rest,
     result_text,
+    result_told,
     run_until_closed,
     state,
     turn,
@@ -45,13 +46,6 @@ def order(cloud: LocalCloud, zip_bytes: bytes, head: str, **more: Any) -> str:
     message = {"v": 1, "action": "train", "dataset": f"{job}.zip", "job_id": job, "line": job}
     deliver(cloud.app, json.dumps(message | more))
     return job
-
-
-def told(app: App, job: str) -> str:
-    """The result text of a job; it may come twice, when timer and bell meet."""
-    found = {text for text in app.slack() if f"`{job}` has" in text}
-    assert len(found) == 1, found
-    return found.pop()
 
 
 def vm_of(cloud: LocalCloud, job: str) -> VirtualMachine:
@@ -87,7 +81,9 @@ def test_a_machine_that_never_claims(cloud, zip_bytes):
     record = run_until_closed(cloud, job)
     shown = record["state"]
     assert (shown["outcome"], shown["reason"]) == ("failed", "boot")
-    assert "did not come up within 15 min, also not at the second try" in told(cloud.app, job)
+    assert "did not come up within 15 min, also not at the second try" in result_told(
+        cloud.app, job
+    )
     assert 0 <= requested_deletion(cloud, record) - (ordered_s + 900) <= 120
     for attempt in (1, 2):
         fence = cloud.app.blob("job-files", f"claim/{job}/{attempt}")
@@ -129,7 +125,7 @@ def test_c1_07_the_deadline_comes_while_the_machine_is_busy(cloud, zip_bytes):
     assert (shown["outcome"], shown["reason"]) == ("timed_out", "deadline")
     assert shown["deadline_s"] - shown["started_s"] == HALF_AN_HOUR
     assert 0 <= requested_deletion(cloud, record) - shown["deadline_s"] <= 120
-    assert "has run out of time" in told(cloud.app, job)
+    assert "has run out of time" in result_told(cloud.app, job)
     assert "has run out of time" in result_text(cloud.app, f"{job}.zip")
     nothing_came_of(cloud, job)
 
@@ -162,7 +158,7 @@ def test_success_without_a_model_is_a_failure(cloud, zip_bytes):
     job = order(cloud, zip_bytes, "empty")
     record = run_until_closed(cloud, job)
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "no_model")
-    assert "left no complete model" in told(cloud.app, job)
+    assert "left no complete model" in result_told(cloud.app, job)
     nothing_came_of(cloud, job)
 
 
@@ -183,7 +179,7 @@ def test_a_machine_that_vanishes(cloud, zip_bytes):
     since = cloud.clock.now()
     record = run_until_closed(cloud, job)
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "gone")
-    assert "no longer there" in told(cloud.app, job)
+    assert "no longer there" in result_told(cloud.app, job)
     assert requested_deletion(cloud, record) - since <= 120
     nothing_came_of(cloud, job)
 
@@ -209,7 +205,7 @@ def test_c1_09_a_machine_that_switches_itself_off(cloud, zip_bytes):
     wait_for(lambda: work.vm.power() == "stopped", what="the end of its power")
     record = run_until_closed(cloud, job)
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "gone")
-    assert "switched off" in told(cloud.app, job)
+    assert "switched off" in result_told(cloud.app, job)
 
 
 def test_a_machine_that_is_silent_for_15_minutes(cloud, zip_bytes):
@@ -224,7 +220,7 @@ def test_a_machine_that_is_silent_for_15_minutes(cloud, zip_bytes):
     turn_until(cloud, lambda: state(cloud.app, job)["outcome"] != "none", what="an outcome")
     record = run_until_closed(cloud, job)
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "silent")
-    assert "fallen silent" in told(cloud.app, job)
+    assert "fallen silent" in result_told(cloud.app, job)
     nothing_came_of(cloud, job)
 
 
@@ -340,7 +336,7 @@ def ended(cloud: LocalCloud, group: list[Doomed]) -> None:
 def test_c1_08_a_real_machine_that_comes_to_grief(wreckage, one):
     shown = one.record["state"]
     assert (shown["outcome"], shown["reason"]) == (one.status, "report")
-    text = told(wreckage.app, one.job)
+    text = result_told(wreckage.app, one.job)
     for word in one.words:
         assert word in text
     assert "nothing was published, and its machine is being deleted" in text
