@@ -18,6 +18,7 @@ from tests.e2e.helpers import (
     is_closed,
     machine,
     rest,
+    result_told,
     run_until_closed,
     state,
     turn,
@@ -25,7 +26,7 @@ from tests.e2e.helpers import (
     wait_for,
 )
 from tests.e2e.quick import QuickVm
-from tests.e2e.test_faults_vm import nothing_came_of, order, running, told
+from tests.e2e.test_faults_vm import nothing_came_of, order, running
 
 HALF_AN_HOUR = 1800
 JSON = {"Content-Type": "application/json"}
@@ -109,7 +110,7 @@ def test_c1_09_a_machine_that_is_stopped_costs_until_it_is_deleted(cloud, zip_by
     assert accepted(arm_calls(cloud, "DELETE", f"/{group_of(record)}\\?"))
     assert cloud.arm.groups() == []
     assert record["bill_gone_s"] - record["bill_since_s"] >= 2 * 3600
-    assert "The machine ran 2 h" in told(cloud.app, job)
+    assert "The machine ran 2 h" in result_told(cloud.app, job)
 
 
 def test_c1_10_a_deletion_refused_for_a_reserved_nic_is_asked_again(cloud, zip_bytes):
@@ -140,7 +141,7 @@ def test_c1_12_nothing_of_the_basic_sku_is_ordered_and_its_refusal_is_final(clou
     record = run_until_closed(cloud, job)
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "refused")
     assert record["state"]["attempt"] == 1, "it is the same everywhere"
-    text = told(cloud.app, job)
+    text = result_told(cloud.app, job)
     assert f"IPv4BasicSkuPublicIpCountLimitReached: {NO_BASIC}" in text
     (put,) = deployments(cloud, record["slug"])
     assert b"publicIPAddresses" in put.request_body
