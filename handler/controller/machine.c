@@ -93,9 +93,12 @@ void machine_look_deployment(const struct errand *e, struct record *rec, struct 
     code = controller_arm(e->c, rec, &arm, &err);
     if (code == OK)
         code = arm_deployment_get(&arm, group, DEPLOYMENT_NAME, &d, &err);
-    if (code == ERR_ABSENT)
+    if (code == ERR_ABSENT) {
         seen->deployment = NO;
-    else if (code != OK)
+        if (rec->state.create_until_s == 0) /* it was there: else it may not be visible yet */
+            snprintf(rec->trouble, sizeof rec->trouble,
+                     "Its resource group is no longer there, or was emptied: somebody has deleted it before the machine came up.");
+    } else if (code != OK)
         log_line(LOG_WARN, "deployment in %s: %s", group, err.msg);
     else {
         seen->deployment = YES;
@@ -108,7 +111,10 @@ void machine_look_deployment(const struct errand *e, struct record *rec, struct 
                 seen->remedy = REMEDY_BOOT; /* it has ended, and does not go on by waiting */
             if (d.state == ARM_CANCELED)
                 seen->remedy = REMEDY_NO;
-        } else if (d.state == ARM_SUCCEEDED)
+            return;
+        }
+        rec->trouble[0] = '\0'; /* of the order, or of the machine before this one */
+        if (d.state == ARM_SUCCEEDED)
             seen->ready = YES;
     }
 }
@@ -273,6 +279,7 @@ void machine_create(const struct errand *e, struct record *rec, struct job_seen 
     if (there)
         seen->deployment = YES;
     if (code == OK) {
+        rec->trouble[0] = '\0'; /* of the order before this one, or of the machine */
         log_line(LOG_INFO, "deployment in %s is %s", group, there ? "there already" : "accepted");
         preflight_bill(e->c, rec);
     } else

@@ -34,7 +34,7 @@ from tests.e2e.helpers import (
     turn_until,
     wait_for,
 )
-from tests.e2e.quick import QuickVm, beat
+from tests.e2e.quick import QuickVm, beat, put
 
 HALF_AN_HOUR = 1800
 
@@ -196,6 +196,36 @@ def test_a_group_that_somebody_deletes(cloud, zip_bytes):
     vm_of(cloud, job).kill()
     record = run_until_closed(cloud, job)
     assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "gone")
+
+
+def test_a_group_that_somebody_deletes_before_its_machine_came_up(cloud, zip_bytes):
+    cloud.vms.work = lambda vm: None
+    job = order(cloud, zip_bytes, "early")
+    turn_until(cloud, lambda: state(cloud.app, job)["create_until_s"] == 0, what="it to be seen")
+    with cloud.arm._lock:
+        cloud.arm._groups.pop(group_of(cloud.app.record(job)).lower())
+    vm_of(cloud, job).kill()
+    record = run_until_closed(cloud, job)
+    assert (record["state"]["outcome"], record["state"]["reason"]) == ("failed", "gone")
+    assert "has failed: Its resource group is no longer there" in result_told(cloud.app, job)
+
+
+def test_what_went_wrong_with_one_machine_is_not_told_of_the_next(cloud, zip_bytes):
+    """The first is evicted; the second claims, and nothing more is heard of it."""
+
+    def claim(vm: VirtualMachine) -> None:
+        links = json.loads((vm.home / "job.json").read_bytes())["links"]
+        put(links["claim"], vm.spec.vm_id.encode(), {"If-None-Match": "*"})
+
+    job, _ = running(cloud, zip_bytes, "next", spot="prefer")
+    cloud.vms.work = claim
+    cloud.arm.evict(group_of(cloud.app.record(job)))
+    record = run_until_closed(cloud, job)
+    shown = record["state"]
+    assert (shown["attempt"], shown["outcome"], shown["reason"]) == (2, "failed", "silent")
+    told = result_told(cloud.app, job)
+    assert "the machine runs but has fallen silent." in told
+    assert "no longer there" not in told
 
 
 def test_c1_09_a_machine_that_switches_itself_off(cloud, zip_bytes):
