@@ -168,6 +168,8 @@ enum err_code legacy_renew(const struct errand *e, struct record *rec, struct er
     if (!str_is(rec->request.line, LINE))
         return OK;
     enum err_code code = renew(e, rec, &local);
+    if (code == ERR_CONFLICT) /* perhaps our own copy, whose reply was lost: half a pair must not wait for its other half */
+        code = renew(e, rec, &local);
     if (code == OK)
         return OK;
     if (code != ERR_REFUSED && controller_now_s(e->c) < rec->state.model_since_s + rec->terms.publish_wait_s) {
