@@ -119,6 +119,8 @@ static void step_provisioning(const struct job_terms *t, struct job_next *n, con
     n->look = LOOK_RESULT | LOOK_DEPLOYMENT | LOOK_VM | LOOK_CLAIM;
     if (seen->deployment == YES) /* a claim is no proof that ARM's reads no longer lag */
         s->create_until_s = 0;
+    if (seen->deployment == YES && seen->ready != YES) /* its machine need not be there yet */
+        s->lost_since_s = 0;
     if (result_is_there(n, seen, now_s))
         return;
     if (s->cancelled)
@@ -133,11 +135,11 @@ static void step_provisioning(const struct job_terms *t, struct job_next *n, con
         s->due |= NOTICE_STARTED;
     } else if (seen->remedy > REMEDY_WAIT)
         step_refused(t, n, seen->remedy, now_s);
-    else if (seen->deployment == NO && s->create_until_s == 0 && nothing_came(seen))
+    else if (seen->deployment == NO && s->create_until_s == 0 && nothing_came(seen) && machine_is_gone(s, seen, now_s))
         step_fail(n, OUTCOME_FAILED, REASON_GONE, now_s);
     else if (seen->ready == YES && machine_is_gone(s, seen, now_s) && seen->claim == NO && nothing_came(seen))
         step_lost(t, n, now_s);
-    else if (seen->deployment == NO && seen->at_s > s->create_until_s + SETTLE_S) {
+    else if (seen->deployment == NO && s->create_until_s > 0 && seen->at_s > s->create_until_s + SETTLE_S) {
         if (now_s >= s->machine_since_s + t->create_wait_s)
             step_fail(n, OUTCOME_FAILED, REASON_CREATE_WAIT, now_s);
         else

@@ -84,8 +84,22 @@ static void test_deployment_seen_makes_a_404_proof(void **state)
     (void)state;
     struct job_next n = step(provisioning(T0 + 120), (struct job_seen){.deployment = YES}, T0 + 10);
     assert_int_equal(n.state.create_until_s, 0);
-    n = step(provisioning(0), (struct job_seen){.deployment = NO, .manifest = NO, .reported = NO}, T0 + 20);
-    assert_int_equal(n.state.reason, REASON_GONE);
+    struct job_seen seen = {.deployment = NO, .vm = NO, .claim = NO, .manifest = NO, .reported = NO};
+    n = step(provisioning(0), seen, T0 + 20); /* one 404 of a lagging read proves nothing */
+    assert_int_equal(n.state.machine, MACHINE_PROVISIONING);
+    assert_int_equal(step(n.state, seen, T0 + 20 + GONE_AGAIN_S).state.reason, REASON_GONE);
+    seen.deployment = YES;
+    assert_int_equal(step(n.state, seen, T0 + 50).state.lost_since_s, 0);
+}
+
+/* Somebody deleted it, which is how a job may be cancelled by hand, while storage does not say what it left. */
+static void test_what_was_there_is_never_ordered_again(void **state)
+{
+    (void)state;
+    struct job_seen seen = {.deployment = NO, .vm = NO, .claim = NO, .reported = NO};
+    struct job_next n = step(provisioning(0), seen, T0 + 100);
+    assert_int_equal(n.act & ACT_CREATE, 0);
+    assert_int_equal(n.state.machine, MACHINE_PROVISIONING);
 }
 
 static void test_final_refusal_fails_at_once(void **state)
@@ -491,6 +505,7 @@ int main(void)
         cmocka_unit_test(test_404_before_create_until_proves_nothing),
         cmocka_unit_test(test_creation_is_given_up_after_its_wait),
         cmocka_unit_test(test_deployment_seen_makes_a_404_proof),
+        cmocka_unit_test(test_what_was_there_is_never_ordered_again),
         cmocka_unit_test(test_final_refusal_fails_at_once),
         cmocka_unit_test(test_claim_means_running_and_is_told),
         cmocka_unit_test(test_manifest_outranks_report),
