@@ -226,6 +226,10 @@ static void step_deleting(const struct job_terms *t, struct job_next *n, const s
     }
     if (seen->group == YES && (seen->locked == YES || now_s >= s->machine_since_s + STUCK_S))
         s->due |= NOTICE_STUCK;
+    if (gone) { /* over, told or not; of the next attempt's machine it is news again */
+        s->due &= ~(uint32_t)NOTICE_STUCK;
+        s->told &= ~(uint32_t)NOTICE_STUCK;
+    }
     bool settled = step_model(t, n, seen, now_s);
     if (s->outcome == OUTCOME_NONE && s->model == MODEL_NONE) {
         if (gone)

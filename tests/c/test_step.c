@@ -388,6 +388,23 @@ static void test_c1_05_a_deletion_that_takes_half_an_hour_is_told(void **state)
     assert_true(n.act & ACT_TELL);
 }
 
+/* Nobody is told that a machine costs money when it no longer does; and of the next one they are told again. */
+static void test_a_deletion_that_has_ended_is_not_stuck(void **state)
+{
+    (void)state;
+    for (uint32_t told = 0; told <= NOTICE_STUCK; told += NOTICE_STUCK) {
+        struct job_state s = deleting(MODEL_NONE, OUTCOME_NONE);
+        s.due = NOTICE_STUCK;
+        s.told = told;
+        struct job_next n = step(s, (struct job_seen){.group = NO}, T0 + 4000);
+        assert_int_equal(n.act & ACT_TELL, 0);
+        assert_int_equal(n.state.machine, MACHINE_QUEUED);
+        n.state.machine = MACHINE_DELETING;
+        n = step(n.state, (struct job_seen){.group = YES, .locked = YES}, T0 + 5000);
+        assert_int_equal(n.act & ACT_TELL, ACT_TELL);
+    }
+}
+
 static void test_one_drive_tells_at_a_time(void **state)
 {
     (void)state;
@@ -504,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_a_zip_replaced_while_the_job_waits_gets_its_wait_again),
         cmocka_unit_test(test_404_before_create_until_proves_nothing),
         cmocka_unit_test(test_creation_is_given_up_after_its_wait),
+        cmocka_unit_test(test_a_deletion_that_has_ended_is_not_stuck),
         cmocka_unit_test(test_deployment_seen_makes_a_404_proof),
         cmocka_unit_test(test_what_was_there_is_never_ordered_again),
         cmocka_unit_test(test_final_refusal_fails_at_once),
