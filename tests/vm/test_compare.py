@@ -261,6 +261,8 @@ class Stage:
     warnings: list[str] = field(default_factory=list)
     learned: frozenset[str] = frozenset()
     current_told: bool = True
+    parent_told: bool = True
+    warm: bool = False
     metric: float | None = None
     reserve_s: float = 600.0
 
@@ -307,8 +309,10 @@ class Stage:
         results: dict[type, object] = {
             Exported: Exported("image", [network.SIZE, network.SIZE], 0.3, "2024.6"),
             Dataset: Dataset("test", classes, val),
-            Split: Split([], val, val, val, True, self.learned, self.current_told),
-            Trained: Trained(b"", metric, 1, 1, [], {"name": "tiny"}, 1.0),
+            Split: Split(
+                [], val, val, val, True, self.learned, self.current_told, self.parent_told
+            ),
+            Trained: Trained(b"", metric, 1, 1, [], {"name": "tiny"}, 1.0, self.warm),
         }
         times = Times(0, 0, 4e9, 4e9 + self.reserve_s, 5e9)
         context = SimpleNamespace(
@@ -426,6 +430,17 @@ def test_a_current_model_that_cannot_be_compared(stage: Stage, how: Any, words: 
     assert made.gate["current_version"] == 7
     assert made.gate["new"] > 0.2
     assert any(warning.startswith(words) for warning in stage.warnings)
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_what_a_former_run_taught_is_unknown(stage: Stage, warm: bool) -> None:
+    """It may have shown the new model what is judged; one that began anew owes it nothing."""
+    stage.current("one", CLASSES)
+    stage.parent_told, stage.warm = False, warm
+    made = stage.run("one", baseline=7, continue_from="old").gate
+    words = "which images `old`, from which the new model goes on, was trained on is not known"
+    assert made.get("not_comparable") == (words if warm else None)
+    assert (made["current"] is None) == warm
 
 
 def test_unsure_answers_count(stage: Stage) -> None:

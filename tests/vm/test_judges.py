@@ -77,6 +77,16 @@ def test_what_a_former_run_trained_on_judges_nothing(bench: Bench) -> None:
     assert bench.warning("judge nothing").startswith("2 of 6 images of the validation zip")
 
 
+def test_whether_a_former_split_was_there(bench: Bench) -> None:
+    bench.validation = None
+    made = fixtures.cvat_zip(bench.zip, 20)
+    bench.check()
+    assert bench.split().parent_told, "there is no former run"
+    for content, told in ((None, False), (known(made[:6], "val"), True)):
+        bench.links["parent_split"] = content
+        assert bench.split().parent_told is told
+
+
 def test_former_splits_are_kept_and_train_wins(bench: Bench) -> None:
     made = fixtures.cvat_zip(bench.zip, 20)
     absent = fixtures.pictures(3, seed=5)

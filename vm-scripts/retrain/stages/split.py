@@ -26,7 +26,7 @@ class Split:
     """Pictures of each side. ``select`` chooses the epoch and the threshold, ``gate`` only judges;
     both are all of ``val`` when there are fewer than 60 (``small_set``). ``learned``: sha256 of the
     pictures that the former run, the current model or one of their ancestors trained on;
-    ``current_told``: whether the current model's are known."""
+    ``current_told``, ``parent_told``: whether the current model's, the former run's are known."""
 
     train: list[Sample]
     val: list[Sample]
@@ -35,13 +35,15 @@ class Split:
     small_set: bool
     learned: frozenset[str] = frozenset()
     current_told: bool = False
+    parent_told: bool = True
 
 
 def split(context: Context, job: Job) -> Split:
     """Divide the pictures and write out/split.json."""
     dataset = context.result(Dataset)
     current = _former(context, job, "current_split")
-    known = merged(_former(context, job, "parent_split"), current)
+    parent = _former(context, job, "parent_split")
+    known = merged(parent, current)
     judges = _judges(context, dataset.validation, known)
     items = [Item(s.sha256, s.name, tuple(s.labels)) for s in dataset.samples]
     try:
@@ -67,7 +69,8 @@ def split(context: Context, job: Job) -> Split:
     _tell_gaps(context, dataset, train, val)
     context.log.info("split: %d train, %d validation images", len(train), len(val))
     learned = frozenset(sha256 for sha256, entry in known.items() if entry["side"] == "train")
-    return Split(train, val, *halves(val), learned, current is not None)
+    parent_told = parent is not None or "parent_split" not in job.links
+    return Split(train, val, *halves(val), learned, current is not None, parent_told)
 
 
 def _judges(context: Context, validation: list[Sample], known: dict[str, Any]) -> list[Sample]:

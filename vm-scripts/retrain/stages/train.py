@@ -31,7 +31,7 @@ GONE = frozenset({404, 416})
 class Trained:
     """What training left. ``metric``: the primary metric of the best epoch on the select images, as
     the trainer measured it; ``history``: one entry per measured epoch (empty when the trainer was
-    killed)."""
+    killed); ``warm``: it was given a former job's checkpoint to begin with."""
 
     best: bytes
     metric: float
@@ -40,6 +40,7 @@ class Trained:
     history: list[dict[str, Any]]
     trainer: dict[str, Any]
     seconds: float
+    warm: bool = False
 
 
 class _Keeper:
@@ -206,4 +207,5 @@ def train(context: Context, job: Job) -> Trained:
         answer["metrics"]["history"],
         answer["trainer"],
         time.monotonic() - began,
+        request["init_checkpoint"] is not None,
     )

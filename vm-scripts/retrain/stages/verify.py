@@ -145,8 +145,14 @@ def _load(
     api = Asked[Any](_in_words(by_api)) if by_api else None
     try:
         current = former.fetch(context, job, task, classes)
-        if current and not context.result(Split).current_told:
+        parts = context.result(Split)
+        if current and not parts.current_told:
             raise former.NotComparable("which images the current model was trained on is not known")
+        if current and context.result(Trained).warm and not parts.parent_told:
+            raise former.NotComparable(
+                f"which images `{job.continue_from}`, from which the new model goes on, was "
+                "trained on is not known"
+            )
     except former.NotComparable as problem:
         context.warn(f"{problem}; the new model is measured alone")
         return _Models(new, api, None, None, str(problem))
