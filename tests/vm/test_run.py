@@ -500,6 +500,34 @@ def test_manifest_is_there_already(tmp_path: Path, cloud: Cloud) -> None:
     assert cloud.blobs[OUT + "manifest.json"] == b"{}"
 
 
+def test_a_reboot_after_the_manifest_changes_nothing_it_names(tmp_path: Path, cloud: Cloud) -> None:
+    """The power goes between the manifest and the report: made anew, the files would be others."""
+    home, _ = attempt(tmp_path, cloud)
+    assert run_python(home) == 0
+    offered = {path: data for path, data in cloud.blobs.items() if path.startswith(OUT)}
+    (home / "state/report.json").unlink()
+    assert run_python(home) == 0
+    assert report_of(home)["status"] == "succeeded"
+    manifest = json.loads(offered[OUT + "manifest.json"])
+    for entry in manifest["files"]:
+        data = cloud.blobs[OUT + entry["name"]]
+        assert hashlib.sha256(data).hexdigest() == entry["sha256"], entry["name"]
+    assert {path: cloud.blobs[path] for path in offered} == offered
+
+
+def test_an_offer_that_was_cut_is_finished(tmp_path: Path, cloud: Cloud) -> None:
+    """The power goes when all files are there and the manifest is not."""
+    cloud.refuse = lambda call: 403 if call.path == OUT + "manifest.json" else None
+    home, _ = attempt(tmp_path, cloud)
+    assert run_python(home) == 1
+    (home / "state/report.json").unlink()
+    cloud.refuse = lambda _: None
+    assert run_python(home) == 0, report_of(home)
+    for entry in json.loads(cloud.blobs[OUT + "manifest.json"])["files"]:
+        data = cloud.blobs[OUT + entry["name"]]
+        assert hashlib.sha256(data).hexdigest() == entry["sha256"], entry["name"]
+
+
 def test_former_split_that_is_damaged(tmp_path: Path, cloud: Cloud) -> None:
     cloud.files["/file/logs/old/split.json"] = bytearray(b'{"images": {"a": {"side": "x"}}}')
     links = {"parent_split": cloud.link("/file/logs/old/split.json", "r")}

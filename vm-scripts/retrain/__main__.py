@@ -35,7 +35,7 @@ from .stages.export import export
 from .stages.fetch import fetch
 from .stages.split import split
 from .stages.train import train
-from .stages.upload import known_parts, upload
+from .stages.upload import begun, known_parts, offer, upload
 from .stages.verify import verify
 from .steps import before_the_stages
 
@@ -94,13 +94,14 @@ def _send_remains(context: Context, job: Job, stage: str, status: str) -> None:
 
 def run(context: Context, job: Job) -> int:
     """All stages; the report is written whatever happens. Returns the exit code."""
-    stage = STAGES[0][0]
+    stages = (("upload", offer),) if begun(context) else STAGES
+    stage = stages[0][0]
     context.steps += before_the_stages(context.state)
     context.control.refresh()
     context.beat.start()
     context.eviction.start()
     try:
-        for stage, work in STAGES:
+        for stage, work in stages:
             began = time.monotonic()
             write_bytes(context.state / "stage", stage.encode())
             context.beat.enter(stage)

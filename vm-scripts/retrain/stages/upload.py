@@ -33,6 +33,7 @@ FILES = (
 )
 # Beside the model of some tasks, where there is a link for it.
 BESIDE = {"predict.py": ("out_predict", "text/x-python")}
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,31 @@ def upload(context: Context, job: Job) -> Uploaded:
         _logs(context, job, began)
         for name, link, kind in published(job):
             context.net.put_blob(job.link(link), (context.out / name).read_bytes(), kind)
-        document = manifest(context, job)
-        write_json(context.out / "manifest.json", document)
-        first = context.net.put_blob(
-            job.link("out_manifest"), dumps(document), "application/json", once=True
-        )
+        write_json(context.out / MANIFEST, manifest(context, job))
     except NetFailure as problem:
-        raise Failure(f"the model could not be uploaded: {problem}") from None
+        raise _not_uploaded(problem) from None
+    return offer(context, job)
+
+
+def begun(context: Context) -> bool:
+    """Whether a boot before has uploaded all files. Made anew they would be other files than those
+    the manifest names, which may be there already: only ``offer`` is left to do."""
+    return (context.out / MANIFEST).exists()
+
+
+def offer(context: Context, job: Job) -> Uploaded:
+    """The manifest, as it lies on the disk."""
+    data = (context.out / MANIFEST).read_bytes()
+    try:
+        first = context.net.put_blob(job.link("out_manifest"), data, "application/json", once=True)
+    except NetFailure as problem:
+        raise _not_uploaded(problem) from None
     context.log.info("upload: manifest %s", "written" if first else "was there already")
     return Uploaded(first)
+
+
+def _not_uploaded(problem: NetFailure) -> Failure:
+    return Failure(f"the model could not be uploaded: {problem}")
 
 
 def published(job: Job) -> list[tuple[str, str, str]]:
