@@ -175,6 +175,33 @@ def test_time_that_was_used_up_before_is_not_given_again(tmp_path: Path, cloud: 
     assert manifest["lineage"]["epochs_done"] == 1
 
 
+def test_an_attempt_that_is_split_otherwise_begins_anew(tmp_path: Path, cloud: Cloud) -> None:
+    """The line published meanwhile: what the first attempt learned judges in the second."""
+    first = new_home(tmp_path, cloud, "first", epochs=2)
+    assert run_python(first) == 0, report_of(first)
+    split = read_json(first / "work/out/split.json")
+    learned = sorted(k for k, v in split["images"].items() if v["side"] == "train")
+    for sha256 in learned[:3]:
+        split["images"][sha256]["side"] = "val"
+    path = "/blob/model/default/8/split.json"
+    cloud.blobs[path] = json.dumps(split).encode()
+    links = {"current_split": cloud.link(path, "r")}
+    second = new_home(tmp_path, cloud, "second", epochs=2, attempt=2, links=links)
+    assert run_python(second) == 0, report_of(second)
+    assert epochs_in(second) == [1, 2], "its weights know what judges them"
+    warnings = json.loads(bytes(cloud.files[LOGS + "result.json"]))["warnings"]
+    assert any("the machine before is of other images" in text for text in warnings)
+    # The same on one disk, which a reboot brings back.
+    (second / "state/report.json").unlink()
+    (second / "work/out/manifest.json").unlink()
+    document = read_json(second / "job.json")
+    del document["links"]["current_split"]
+    (second / "job.json").write_text(json.dumps(document))
+    assert run_python(second) == 0, report_of(second)
+    assert "the disk is of other images" in (second / "state/train.log").read_text()
+    assert epochs_in(second) == [1, 2], "from what the first attempt kept"
+
+
 # --- which checkpoint ---------------------------------------------------------------------------
 
 

@@ -58,7 +58,7 @@ def save(folder: Path, identity: dict[str, Any], last: bytes, best: bytes | None
          best_epoch: int, best_metric: float) -> None:  # fmt: skip
     """Write one epoch's checkpoint below ``folder``; ``best`` None keeps the best that is there.
 
-    ``identity`` holds ``job_id`` and ``attempt``.
+    ``identity`` holds ``job_id``, ``attempt`` and ``images``, all from the train job.
     """
     path = folder / INDEX
     old = read_json(path) if path.exists() else None

@@ -60,7 +60,7 @@ def _formers(context: Context, job: Job) -> list[Place]:
     ]
 
 
-def _index(context: Context, job: Job, place: Place) -> dict[str, Any] | None:
+def _index(context: Context, job: Job, place: Place, images: str | None) -> dict[str, Any] | None:
     """The index of a place; None when there is none, with a warning when it cannot be used."""
     try:
         data = place.read(checkpoints.INDEX)
@@ -72,6 +72,12 @@ def _index(context: Context, job: Job, place: Place) -> dict[str, Any] | None:
         return None
     if not checkpoints.matches(index, job.job_id):
         context.warn(f"the checkpoint of {place.words} is not one of this job and is skipped")
+        return None
+    if index.get("images") != images:
+        context.warn(
+            f"the checkpoint of {place.words} is of other images and is skipped: the line's "
+            "current model or validation zip has changed since, and it may know what judges it"
+        )
         return None
     return dict(index)
 
@@ -92,8 +98,10 @@ def _snapshot(context: Context, place: Place, index: dict[str, Any]) -> Snapshot
     return None
 
 
-def restore(context: Context, job: Job, folder: Path) -> dict[str, Any] | None:
-    """Put the newest whole checkpoint into ``folder``, last and best.
+def restore(
+    context: Context, job: Job, folder: Path, images: str | None = None
+) -> dict[str, Any] | None:
+    """Put the newest whole checkpoint into ``folder``, last and best; none of other ``images``.
 
     Returns the index that this run has on the share, None when nothing whole is there.
     """
@@ -101,7 +109,7 @@ def restore(context: Context, job: Job, folder: Path) -> dict[str, Any] | None:
     found = [
         (place, index)
         for place in (disk, own, *_formers(context, job))
-        if (index := _index(context, job, place)) is not None
+        if (index := _index(context, job, place, images)) is not None
     ]
     there: dict[str, Any] | None = None
     done = False
@@ -119,6 +127,8 @@ def restore(context: Context, job: Job, folder: Path) -> dict[str, Any] | None:
                 "train: checkpoint of epoch %d taken from %s", index["epoch"], place.words
             )
         done = True
+    if not done:  # the trainer goes on from what it finds
+        (folder / checkpoints.INDEX).unlink(missing_ok=True)
     return there
 
 

@@ -39,6 +39,11 @@ class Job:
         """Class names in the order of the head."""
         return list(self.raw["classes"])
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What ``checkpoints.save`` is told of whose checkpoint it is."""
+        return {key: self.raw.get(key) for key in ("job_id", "attempt", "images")}
+
     def warn(self, text: str) -> None:
         """Something people should know; in the log and in the result."""
         self.warnings.append(text)

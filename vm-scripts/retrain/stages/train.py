@@ -11,7 +11,7 @@ from .. import checkpoints
 from ..context import Context
 from ..dataset import Dataset, Sample
 from ..failure import TIMEOUT, Failure
-from ..files import dumps, read_json, write_bytes, write_json
+from ..files import dumps, read_json, sha256_of, write_bytes, write_json
 from ..job import Job
 from ..net import NetFailure
 from ..restore import link_name, restore
@@ -145,6 +145,15 @@ def rows(samples: list[Sample]) -> list[dict[str, Any]]:
     ]
 
 
+def _images(parts: Split) -> str:
+    """Which images train and which choose the epoch, with their annotations, in one word."""
+    sides = [
+        sorted((s.sha256, s.labels, s.boxes, s.polygons) for s in side)
+        for side in (parts.train, parts.select)
+    ]
+    return sha256_of(dumps(sides))
+
+
 def train(context: Context, job: Job) -> Trained:
     """Run the trainer until it is done or its time is up; the best epoch's checkpoint."""
     began = time.monotonic()
@@ -152,7 +161,8 @@ def train(context: Context, job: Job) -> Trained:
     folder.mkdir(parents=True, exist_ok=True)
     parts = context.result(Split)
     write_json(folder / "data.json", {"train": rows(parts.train), "val": rows(parts.select)})
-    keeper = _Keeper(context, job, folder, restore(context, job, folder))
+    images = _images(parts)
+    keeper = _Keeper(context, job, folder, restore(context, job, folder, images))
     request = {
         "v": 1,
         "step": "train",
@@ -166,6 +176,7 @@ def train(context: Context, job: Job) -> Trained:
         "epochs": job.epochs,
         "seed": job.seed,
         "data": str(folder / "data.json"),
+        "images": images,
         "init_checkpoint": _parent(context, job, folder),
         "train_until_s": context.control.times.train_until_s,
         "until_file": str(keeper.until_file),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from retrain import checkpoints
@@ -62,8 +61,7 @@ class Progress:
     def keep(self, last: bytes, best: bytes | None) -> None:
         """Keep the newest row's checkpoint; ``best`` when it is the best so far."""
         row = self.best()
-        identity = {"job_id": self.job.raw["job_id"], "attempt": self.job.raw["attempt"]}
-        folder: Path = self.job.out
+        folder, identity = self.job.out, self.job.identity
         checkpoints.save(folder, identity, last, best, self.epoch, row["epoch"], row[self.names[0]])
 
     def about(self) -> dict[str, Any]:

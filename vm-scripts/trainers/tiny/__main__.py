@@ -77,7 +77,7 @@ def _keep(job: Job, progress: weights.Progress, is_best: bool) -> None:
     best = progress.best()
     checkpoints.save(
         job.out,
-        {"job_id": job.raw["job_id"], "attempt": job.raw["attempt"]},
+        job.identity,
         content,
         content if is_best else None,
         progress.state.epoch,
