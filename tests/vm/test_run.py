@@ -376,6 +376,19 @@ def test_c1_08_trainer_fails(
     assert (LOGS + "ckpt.json" in cloud.files) == (stage != "train")
 
 
+def test_a_reason_without_end_is_cut(tmp_path: Path, cloud: Cloud) -> None:
+    """Libraries tell every layer that does not fit: the report stays one that is read."""
+    code = """
+reason = "layers do not fit:" + " backbone.weight" * 20000
+write_json(out / "result.json", {"status": "failed", "reason": reason})
+sys.exit(3)
+"""
+    home, _ = attempt(tmp_path, cloud, trainer="puppet")
+    assert run_python(home, scripts_with(tmp_path, code)) == 3
+    assert report_of(home)["reason"].startswith("the training failed: layers do not fit: backbone")
+    assert (home / "state/report.json").stat().st_size < 128 << 10
+
+
 PAST_THE_LIMIT = {"train_until_s": 1000}
 
 

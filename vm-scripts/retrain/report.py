@@ -11,6 +11,9 @@ from .job import Job
 from .link import redact
 from .logs import tail
 
+REASON_LENGTH = 2000
+"""A report that is too large is not read at all."""
+
 
 def write_report(
     context: Context, job: Job, status: str, stage: str, exit_code: int, reason: str
@@ -23,7 +26,7 @@ def write_report(
         "status": status,
         "stage": stage,
         "exit_code": exit_code,
-        "reason": " ".join(redact(reason).split()),
+        "reason": " ".join(redact(reason).split())[:REASON_LENGTH],
         "log": tail(context.log_file),
         "finished_s": int(time.time()),
     }
