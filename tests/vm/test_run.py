@@ -506,6 +506,19 @@ def test_output_that_is_refused(tmp_path: Path, cloud: Cloud) -> None:
     assert OUT + "manifest.json" not in cloud.blobs
 
 
+def test_what_is_only_shown_fails_no_job(tmp_path: Path, cloud: Cloud) -> None:
+    """Somebody has the picture of a former attempt open on the mounted share."""
+    cloud.refuse = lambda call: 409 if call.path == LOGS + "quality.png" else None
+    names = stub.SHOWN.items()
+    links = {key: cloud.link(LOGS + name, "rcw") for key, name in names if key != "log_benchmark"}
+    home, _ = attempt(tmp_path, cloud, epochs=1, links=links)
+    assert run_python(home) == 0, report_of(home)
+    assert OUT + "manifest.json" in cloud.blobs
+    assert LOGS + "worst_images.png" in cloud.files
+    (warning,) = json.loads(bytes(cloud.files[LOGS + "result.json"]))["warnings"]
+    assert warning.startswith("quality.png could not be uploaded: PUT ")
+
+
 def test_manifest_is_there_already(tmp_path: Path, cloud: Cloud) -> None:
     cloud.blobs[OUT + "manifest.json"] = b"{}"
     home, _ = attempt(tmp_path, cloud)

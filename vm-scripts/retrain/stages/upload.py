@@ -119,7 +119,10 @@ def _logs(context: Context, job: Job, began: float) -> None:
     for link, name in SHOWN.items():
         path = folder(context) / name
         if link in job.links and path.exists():
-            net.put_file(job.link(link), path.read_bytes())
+            try:
+                net.put_file(job.link(link), path.read_bytes())
+            except NetFailure as problem:  # a picture is never worth a model
+                context.warn(f"{name} could not be uploaded: {problem}")
     step = {"stage": "upload", "seconds": round(time.monotonic() - began, 3)}
     document = result(context, "succeeded", "upload", known_parts(context, job))
     document["steps"] = [*context.steps, step]
