@@ -52,6 +52,17 @@ def test_the_validation_zip_judges_and_never_trains(bench: Bench) -> None:
     assert len(images) == 24
 
 
+def test_a_class_that_only_the_validation_zip_has_left(bench: Bench) -> None:
+    """The message does not tell people to draw what they have drawn."""
+    made = fixtures.cvat_zip(bench.zip, 20)
+    assert bench.validation
+    fixtures.cvat_zip(bench.validation, items=made)
+    assert bench.refused().startswith(
+        "classes `ok`, `dent` have 0 boxes in the 0 images that may train "
+        "(those in `validation/default.zip` too only judge); "
+    )
+
+
 def test_a_judge_stays_one_when_the_validation_zip_is_gone(bench: Bench) -> None:
     made = fixtures.cvat_zip(bench.zip, 20)
     assert bench.validation

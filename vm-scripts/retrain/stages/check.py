@@ -30,8 +30,11 @@ def check(context: Context, job: Job) -> Dataset:
     _check_names(name, classes)
     samples = samples_of(intake, task, classes, context.warn)
     validation = _validation(context, job, task, classes, fetched)
-    samples = _without(context, samples, validation)
-    dataset = Dataset(intake.title, classes, samples, validation)
+    kept = _without(context, samples, validation)
+    where = f"{len(kept)} images"
+    if len(kept) < len(samples):
+        where = f"the {where} that may train (those in `validation/{job.line}.zip` too only judge)"
+    dataset = Dataset(intake.title, classes, kept, validation)
     counts, (_, many) = dataset.per_class(), task.mark.value
     empty = [label for label, count in counts.items() if count == 0]
     if empty:
@@ -39,14 +42,14 @@ def check(context: Context, job: Job) -> Dataset:
         verb = "has" if len(empty) == 1 else "have"
         raise bad_zip(
             name,
-            f"{words} {some(empty, 10)} {verb} 0 {many} in {len(dataset.samples)} images; "
+            f"{words} {some(empty, 10)} {verb} 0 {many} in {where}; "
             f"{task.more}, or take the class out of the labels and the message",
         )
     _compare_line(context, job, classes)
     context.log.info(
         "check: %s, %d images, %s %s; %d images of the validation zip",
         intake.title,
-        len(samples),
+        len(kept),
         many,
         counts,
         len(validation),
