@@ -21,6 +21,7 @@ struct controller {
     bool sign_in_told;            /* people know that the app cannot sign in */
     int64_t swept_s;              /* when leftovers were looked for last */
     char suspect[16][JOB_ID_MAX]; /* slot holders without a record at the last sweep; read and written by the one that sweeps */
+    char refused[8][GROUP_MAX];   /* leftovers that ARM refuses to delete, as people know; read and written by the one that sweeps */
     struct arm_quota *quota;
     struct prices *prices;
     const struct http *http;

@@ -70,7 +70,27 @@ static enum err_code delete_leftover(const struct arm *arm, const char *group, s
     return arm_group_delete(arm, group, err);
 }
 
-static bool sweep_group(const struct controller *c, const struct arm *arm, const char *group)
+/* A lock, or a right that is missing, does not go away by waiting, and what is left costs money: people are told once while the app runs.
+ */
+static void tell_refused(struct controller *c, const char *group, const struct err *err)
+{
+    const size_t most = sizeof c->refused / sizeof *c->refused;
+    size_t at = 0;
+    AUTO_STR text = STR_MAX(1024);
+
+    while (at < most && c->refused[at][0] != '\0' && !str_is(c->refused[at], group))
+        at++;
+    if (at == most || c->refused[at][0] != '\0')
+        return;
+    str_addf(
+        &text,
+        "A forgotten resource group cannot be deleted, and may cost money: %s (%s: %s). Take its lock off, or delete it in the portal.",
+        group, err->remote, err->msg);
+    if (tell_once(c, str_c(&text)))
+        str_copy(c->refused[at], GROUP_MAX, group);
+}
+
+static bool sweep_group(struct controller *c, const struct arm *arm, const char *group)
 {
     struct arm_group g = {0};
     struct err err = {0};
@@ -83,8 +103,11 @@ static bool sweep_group(const struct controller *c, const struct arm *arm, const
         return false; /* the list was late, or it is on its way */
     if (code == OK && (!read_tags(c, &g, group, job_id, &attempt) || !is_leftover(c, job_id, attempt)))
         return false;
-    if (code == OK)
+    if (code == OK) {
         code = delete_leftover(arm, group, &err);
+        if (code == ERR_REFUSED || (code == ERR_CONFLICT && str_is(err.remote, "ScopeLocked")))
+            tell_refused(c, group, &err);
+    }
     if (code != OK) {
         log_line(LOG_ERROR, "sweep: group %s: %s", group, err.msg);
         return false;

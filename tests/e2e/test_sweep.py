@@ -79,6 +79,27 @@ def test_c1_06_a_group_with_our_tags_and_no_record_is_deleted(
         cloud.arm._groups.pop(name.lower())
 
 
+def test_a_leftover_that_is_locked_is_told_once(make_cloud: MakeCloud, zip_bytes: bytes) -> None:
+    """It costs money until somebody sees to it, and nobody reads logs by themselves."""
+    cloud = make_cloud()
+    record = owner_of(cloud, zip_bytes)
+    names = [name_for(record, job) for job in ("left", "over")]
+    for name, job in zip(names, ("left", "over"), strict=True):
+        cloud.arm.make_group(name, tags_for(record, job))
+        cloud.arm.lock(name)
+    for _ in range(3):
+        sweep(cloud)
+    assert cloud.arm.groups() == sorted(names)
+    told = forgotten(cloud)
+    assert len(told) == 2, told
+    for name, text in zip(names, sorted(told), strict=True):
+        assert f"cannot be deleted, and may cost money: {name} (ScopeLocked: " in text
+    for name in names:
+        cloud.arm.lock(name, False)
+    sweep(cloud)
+    turn_until(cloud, lambda: cloud.arm.groups() == [], what="the leftovers go")
+
+
 def test_a_group_of_a_closed_job_that_comes_back_is_deleted(
     make_cloud: MakeCloud, zip_bytes: bytes
 ) -> None:
