@@ -119,3 +119,5 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         own = getattr(item, "funcargs", {}).get("cloud")
         if own is not None:
             report.sections.append(("what is live", explain(own.app)))
+            broken = [text for source, text in own.recorder.lines if source.endswith(" stand-in")]
+            report.sections.append(("stand-ins that broke", "\n".join(broken[-3:])))
