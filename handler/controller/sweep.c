@@ -70,8 +70,7 @@ static enum err_code delete_leftover(const struct arm *arm, const char *group, s
     return arm_group_delete(arm, group, err);
 }
 
-/* A lock, or a right that is missing, does not go away by waiting, and what is left costs money: people are told once while the app runs.
- */
+/* A lock, or a right that is missing, does not go away by waiting, and what is left costs money. Told once while the app runs. */
 static void tell_refused(struct controller *c, const char *group, const struct err *err)
 {
     const size_t most = sizeof c->refused / sizeof *c->refused;
