@@ -228,6 +228,15 @@ def texts_about(app: App, job_name: str) -> list[str]:
     return list(dict.fromkeys(t for t in app.slack() if t.startswith(f"Job `{job_name}`")))
 
 
+def told_by_kind(app: App, job_name: str) -> list[str]:
+    """The Slack texts of a job, the last of each kind, in the order in which the kinds first came.
+
+    When two look at once a kind may come twice, with the minutes and the price of each look.
+    """
+    kinds = {text.split("`", 2)[2][:14]: text for text in texts_about(app, job_name)}
+    return list(kinds.values())
+
+
 def result_told(app: App, job: str) -> str:
     """What people were told of a job's end.
 

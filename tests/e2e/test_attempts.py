@@ -23,6 +23,7 @@ from tests.e2e.helpers import (
     slots,
     state,
     texts_about,
+    told_by_kind,
     turn,
     turn_until,
 )
@@ -75,7 +76,7 @@ def test_c1_13_no_capacity_for_a_size_tries_the_next_one(
         ("Standard_D8s_v4", "japanwest"),
         ("Standard_D8s_v5", "japanwest"),
     ]
-    told = texts_about(app, "room")
+    told = told_by_kind(app, "room")
     assert len(told) == 3, told  # accepted, started, result: other sizes are no news
     assert "Standard_D8s_v5" in told[1]
     assert slots(app)["holders"] == []

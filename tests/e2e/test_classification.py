@@ -25,7 +25,7 @@ from tests.e2e.helpers import (
     run_until_closed,
     settle,
     slots,
-    texts_about,
+    told_by_kind,
 )
 from tests.e2e.quick import QuickVm
 from tests.vm import fixtures
@@ -98,7 +98,7 @@ def test_the_detectors_line_is_as_it_was(told: Told) -> None:
 
 
 def test_people_are_told_what_was_trained(told: Told) -> None:
-    accepted, started, result = texts_about(told.app, "kinds")
+    accepted, started, result = told_by_kind(told.app, "kinds")
     assert accepted.startswith(f"Job `kinds` is accepted: `{TAGS}`, classification, 6 epochs")
     assert "training has started" in started
     value = told.record["value"]
